@@ -1,0 +1,179 @@
+"""A JIT-compiling WebAssembly runtime: modules compile to native code while they arrive.
+
+    import jitwasm
+
+    module, instance = await jitwasm.instantiate_streaming(response, {"env": {"log": print}})
+    instance.exports.add(2, 3)
+
+    module = jitwasm.Module(data)
+    instance = jitwasm.Instance(module, {"env": {"log": print}})
+
+The JavaScript API of WebAssembly is the model, in Python's spelling. Everything public is here;
+modules below this one are internal.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from jitwasm.version import __version__
+
+if TYPE_CHECKING:
+    from jitwasm.config import Config, Features, ImplementationLimits
+    from jitwasm.errors import (
+        CompileError,
+        ExitError,
+        Frame,
+        InvalidError,
+        LinkError,
+        MalformedError,
+        StackOverflow,
+        Trap,
+        WasmError,
+    )
+    from jitwasm.errors import Trap as RuntimeError
+    from jitwasm.fetcher import Response, fetch
+    from jitwasm.globals import Global
+    from jitwasm.instance import Instance
+    from jitwasm.memory import Memory
+    from jitwasm.module import ExportDescriptor, ImportDescriptor
+    from jitwasm.pipeline import CompileSession, Module, Progress
+    from jitwasm.promise import Promise
+    from jitwasm.table import Table
+    from jitwasm.tag import Tag
+    from jitwasm.trapcodes import TrapCode
+    from jitwasm.types import FuncType, GlobalType, Limits, MemoryType, TableType, TagType
+    from jitwasm.webassembly import (
+        ResultObject,
+        WebAssembly,
+        compile,
+        compile_streaming,
+        instantiate,
+        instantiate_streaming,
+        validate,
+    )
+
+__all__ = [
+    "CompileError",
+    "CompileSession",
+    "Config",
+    "ExitError",
+    "ExportDescriptor",
+    "Features",
+    "Frame",
+    "FuncType",
+    "Global",
+    "GlobalType",
+    "ImplementationLimits",
+    "ImportDescriptor",
+    "Instance",
+    "InvalidError",
+    "Limits",
+    "LinkError",
+    "MalformedError",
+    "Memory",
+    "MemoryType",
+    "Module",
+    "Progress",
+    "Promise",
+    "Response",
+    "ResultObject",
+    "StackOverflow",
+    "Table",
+    "TableType",
+    "Tag",
+    "TagType",
+    "Trap",
+    "TrapCode",
+    "WasmError",
+    "WebAssembly",
+    "__version__",
+    "compile",
+    "compile_streaming",
+    "fetch",
+    "instantiate",
+    "instantiate_streaming",
+    "validate",
+]
+
+_HOMES = {
+    "config": ("Config", "Features", "ImplementationLimits"),
+    "errors": (
+        "CompileError",
+        "ExitError",
+        "Frame",
+        "InvalidError",
+        "LinkError",
+        "MalformedError",
+        "StackOverflow",
+        "Trap",
+        "WasmError",
+    ),
+    "fetcher": ("Response", "fetch"),
+    "globals": ("Global",),
+    "instance": ("Instance",),
+    "memory": ("Memory",),
+    "module": ("ExportDescriptor", "ImportDescriptor"),
+    "pipeline": ("CompileSession", "Module", "Progress"),
+    "promise": ("Promise",),
+    "table": ("Table",),
+    "tag": ("Tag",),
+    "trapcodes": ("TrapCode",),
+    "types": ("FuncType", "GlobalType", "Limits", "MemoryType", "TableType", "TagType"),
+    "webassembly": (
+        "ResultObject",
+        "WebAssembly",
+        "compile",
+        "compile_streaming",
+        "instantiate",
+        "instantiate_streaming",
+        "validate",
+    ),
+}
+"""Where each public name is defined."""
+
+
+def _check_platform() -> None:
+    def refuse(found: str) -> None:
+        raise ImportError(
+            f"jitwasm runs on CPython with the GIL, on Linux with glibc, on x86-64; this is {found}"
+        )
+
+    if sys.implementation.name != "cpython":
+        refuse(sys.implementation.name)
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        refuse("a free-threaded CPython without the GIL")
+    if sys.platform != "linux":
+        refuse(sys.platform)
+    if os.uname().machine != "x86_64" or sys.maxsize < 1 << 32:
+        refuse(f"{os.uname().machine}, {sys.maxsize.bit_length() + 1} bits")
+    try:
+        os.confstr("CS_GNU_LIBC_VERSION")
+    except (ValueError, OSError):
+        refuse("Linux with another C library")
+
+
+def __getattr__(name: str) -> Any:
+    # On first use, not on import: `import jitwasm` costs a program nothing until it needs wasm.
+    if name not in __all__ and name != "RuntimeError":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # `globals` itself is one of our modules, jitwasm.globals, and hides the builtin here.
+    namespace = vars(sys.modules[__name__])
+    for home, names in _HOMES.items():
+        module = importlib.import_module(f"{__name__}.{home}")
+        for public in names:
+            value = getattr(module, public)
+            value.__module__ = __name__
+            namespace[public] = value
+    namespace["RuntimeError"] = namespace["Trap"]
+    return namespace[name]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+_check_platform()

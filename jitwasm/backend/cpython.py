@@ -1,0 +1,196 @@
+"""What emitted code knows of CPython: its C API, and the layout of ints and floats.
+
+Emitted code reads small ints and floats inline; whether objects lie in memory as it thinks is
+tested on real objects at start. Where the test fails (another build, a future version) the code
+is emitted with calls of the public API only, some nanoseconds slower.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import sys
+import sysconfig
+
+__all__ = [
+    "COMPACT_INT",
+    "DECLARATIONS",
+    "INCREF_NONE",
+    "VECTORCALL",
+    "Layout",
+    "layout",
+    "method_def",
+    "new_function",
+]
+
+DECLARATIONS = """\
+@PyLong_Type = external global i8
+@PyFloat_Type = external global i8
+@PyBytes_Type = external global i8
+@_Py_NoneStruct = external global i64
+declare i64 @PyLong_AsLongLongAndOverflow(ptr, ptr)
+declare i64 @PyLong_AsUnsignedLongLong(ptr)
+declare ptr @PyLong_FromLongLong(i64)
+declare ptr @PyLong_FromUnsignedLongLong(i64)
+declare ptr @PyNumber_Index(ptr)
+declare i32 @PyNumber_Check(ptr)
+declare i32 @PyIndex_Check(ptr)
+declare i32 @PyObject_IsInstance(ptr, ptr)
+declare double @PyFloat_AsDouble(ptr)
+declare ptr @PyFloat_FromDouble(double)
+declare ptr @PyBytes_FromStringAndSize(ptr, i64)
+declare i32 @PyBytes_AsStringAndSize(ptr, ptr, ptr)
+declare ptr @PyTuple_New(i64)
+declare i32 @PyTuple_SetItem(ptr, i64, ptr)
+declare i64 @PyTuple_Size(ptr)
+declare ptr @PyTuple_GetItem(ptr, i64)
+declare ptr @PySequence_Tuple(ptr)
+declare ptr @PyErr_Occurred()
+declare void @PyErr_Clear()
+declare void @PyErr_Restore(ptr, ptr, ptr)
+declare void @PyErr_SetObject(ptr, ptr)
+declare void @PyErr_SetNone(ptr)
+declare i32 @PyErr_CheckSignals()
+declare ptr @PyEval_SaveThread()
+declare void @PyEval_RestoreThread(ptr)
+declare ptr @PyObject_CallFunction(ptr, ptr, ...)
+declare void @Py_IncRef(ptr)
+declare void @Py_DecRef(ptr)
+"""
+"""The API for emitted code. All names are in the stable ABI but the layout of objects."""
+
+VECTORCALL = "PyObject_Vectorcall" if sys.version_info >= (3, 11) else "PyObject_VectorcallDict"
+"""Both take (callable, arguments, count and flag, keywords); 3.10 exports only the latter."""
+
+_NEW_INTS = sys.version_info >= (3, 12)
+_IMMORTAL_NONE = sys.version_info >= (3, 12)
+
+
+class Layout:
+    """What the self-test found.
+
+    Attributes:
+        ints: compact ints may be read inline (see `compact_int`).
+        floats: floats may be read inline: the value at offset 16.
+        wrapped: a ctypes structure's memory may be found inline: its address at offset 16.
+    """
+
+    def __init__(self) -> None:
+        plain = object.__basicsize__ == 16 and not sysconfig.get_config_var("Py_GIL_DISABLED")
+        self.ints = plain and sys.int_info.bits_per_digit == 30 and _test_ints()
+        self.floats = plain and _test_floats()
+        self.wrapped = plain and _test_wrapped()
+
+
+@functools.cache
+def layout() -> Layout:
+    """The result of the self-test."""
+    return Layout()
+
+
+def _word(address: int) -> int:
+    return ctypes.c_uint64.from_address(address).value
+
+
+def _test_ints() -> bool:
+    for value in (0, 1, -1, 5, -5, 300, -300, 2**30 - 1, 1 - 2**30, 2**30, -(2**30), 2**61):
+        number = int(str(value))
+        if _word(id(number) + 8) != id(int):
+            return False
+        digit = ctypes.c_uint32.from_address(id(number) + 24).value
+        size = ctypes.c_int64.from_address(id(number) + 16).value
+        if _NEW_INTS:
+            compact, sign = 0 <= size < 16, 1 - (size & 3)
+        else:
+            compact, sign = -1 <= size <= 1, size
+        if compact != (abs(value) < 2**30) or (compact and sign * digit != value):
+            return False
+    return True
+
+
+def _test_floats() -> bool:
+    return all(
+        _word(id(number) + 8) == id(float)
+        and ctypes.c_double.from_address(id(number) + 16).value == number
+        for number in (float("1.5e300"), float("-0.25"))
+    )
+
+
+class _Probe(ctypes.Structure):
+    _fields_ = (("word", ctypes.c_uint64),)
+
+
+def _test_wrapped() -> bool:
+    own, memory = _Probe(), ctypes.c_uint64()
+    other = _Probe.from_address(ctypes.addressof(memory))
+    return all(_word(id(probe) + 16) == ctypes.addressof(probe) for probe in (own, other))
+
+
+COMPACT_INT = (
+    """\
+  %{n}.tag = load i64, ptr %{n}.size
+  %{n}.compact = icmp ult i64 %{n}.tag, 16
+  br i1 %{n}.compact, label %{n}.read, label %{n}.slow, !prof !0
+{n}.read:
+  %{n}.digits = getelementptr i8, ptr {obj}, i64 24
+  %{n}.digit32 = load i32, ptr %{n}.digits
+  %{n}.digit = zext i32 %{n}.digit32 to i64
+  %{n}.bits = and i64 %{n}.tag, 3
+  %{n}.sign = sub i64 1, %{n}.bits
+  %{n}.value = mul i64 %{n}.sign, %{n}.digit
+"""
+    if _NEW_INTS
+    else """\
+  %{n}.tag = load i64, ptr %{n}.size
+  %{n}.plus = add i64 %{n}.tag, 1
+  %{n}.compact = icmp ult i64 %{n}.plus, 3
+  br i1 %{n}.compact, label %{n}.read, label %{n}.slow, !prof !0
+{n}.read:
+  %{n}.digits = getelementptr i8, ptr {obj}, i64 24
+  %{n}.digit32 = load i32, ptr %{n}.digits
+  %{n}.digit = zext i32 %{n}.digit32 to i64
+  %{n}.value = mul i64 %{n}.tag, %{n}.digit
+"""
+)
+"""Read an exact int of one digit: `%{n}.value` from `{obj}` in block `{n}.read`; else `{n}.slow`."""
+
+INCREF_NONE = (
+    ""
+    if _IMMORTAL_NONE
+    else """\
+  %none.count = load i64, ptr @_Py_NoneStruct
+  %none.more = add i64 %none.count, 1
+  store i64 %none.more, ptr @_Py_NoneStruct
+"""
+)
+"""Own one more reference to None."""
+
+
+class _MethodDef(ctypes.Structure):
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("function", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("doc", ctypes.c_char_p),
+    )
+
+
+METH_FASTCALL = 0x80
+
+
+def method_def(name: bytes, function: int, doc: bytes) -> ctypes.Structure:
+    """A PyMethodDef. It must outlive every function made from it."""
+    return _MethodDef(name, function, METH_FASTCALL, doc)
+
+
+@functools.cache
+def _new_function() -> object:
+    prototype = ctypes.PYFUNCTYPE(
+        ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.py_object
+    )
+    return prototype(("PyCFunction_NewEx", ctypes.pythonapi))
+
+
+def new_function(definition: ctypes.Structure, bound: object, module: str) -> object:
+    """PyCFunction_NewEx: a builtin that passes `bound` as its self."""
+    return _new_function()(ctypes.addressof(definition), bound, module)  # type: ignore[operator]

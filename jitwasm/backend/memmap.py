@@ -1,0 +1,96 @@
+"""Reservations: address ranges that never move, made accessible from the start.
+
+A linear memory or a table reserves all it may ever need, and guard pages behind it. Growing makes
+more pages accessible; a page is never taken away again, so a view taken earlier stays valid. The
+range is given up when the last Python reference to the `Reservation` has gone: views hold one.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+
+from jitwasm.backend import libc
+
+__all__ = ["PAGE_SIZE", "Reservation"]
+
+PAGE_SIZE = libc.PAGE_SIZE
+
+
+
+class Reservation:
+    """One reserved range.
+
+    Attributes:
+        base: address of the first byte.
+        reserved: bytes of address space, a multiple of the page size.
+    """
+
+    def __init__(self, reserved: int) -> None:
+        """Reserve `reserved` bytes, rounded up to pages; none is accessible yet.
+
+        Raises:
+            MemoryError: the address space, or a limit set on it, is exhausted.
+        """
+        if reserved <= 0:
+            raise ValueError("a reservation has at least one byte")
+        self.reserved = -(-reserved // PAGE_SIZE) * PAGE_SIZE
+        self.base = libc.map_reserve(self.reserved)
+        self._release = weakref.finalize(self, libc.unmap, self.base, self.reserved)
+        # At exit daemon threads may still run code that uses it; the process ends anyway.
+        self._release.atexit = False
+
+    def commit(self, offset: int, size: int) -> None:
+        """Make the pages of [offset, offset + size) readable and writable; new ones are zero.
+
+        Raises:
+            MemoryError: the system refuses.
+        """
+        self.protect(offset, size, libc.READ_WRITE)
+
+    def protect(self, offset: int, size: int, prot: int) -> None:
+        """Set the access rights of all pages that [offset, offset + size) touches."""
+        if not 0 <= offset <= offset + size <= self.reserved:
+            raise ValueError("outside of the reservation")
+        if size == 0:
+            return
+        first = offset // PAGE_SIZE * PAGE_SIZE
+        last = -(-(offset + size) // PAGE_SIZE) * PAGE_SIZE
+        libc.protect(self.base + first, last - first, prot)
+
+    def view(self, offset: int, size: int) -> memoryview:
+        """A writable view of committed bytes; the reservation lives at least as long."""
+        if not 0 <= offset <= offset + size <= self.reserved:
+            raise ValueError("outside of the reservation")
+        window = _window_type(self.reserved).from_address(self.base)
+        window.reservation = self
+        return memoryview(window).cast("B")[offset : offset + size]
+
+    @property
+    def closed(self) -> bool:
+        return not self._release.alive
+
+    def close(self) -> None:
+        """Give the range up now. The caller vouches that nothing refers to it any more."""
+        self._release()
+
+
+class _Window(ctypes.Array[ctypes.c_ubyte]):
+    """The bytes of a reservation; keeps it alive."""
+
+    _type_ = ctypes.c_ubyte
+    _length_ = 0
+    reservation: Reservation
+
+
+def _window_type(size: int) -> type[_Window]:
+    # One class for each size of reservation, of which there are few. Not `c_ubyte * size`: that
+    # has no attributes.
+    found = _window_types.get(size)
+    if found is None:
+        found = type("_Window", (ctypes.Array,), {"_type_": ctypes.c_ubyte, "_length_": size})
+        _window_types[size] = found
+    return found
+
+
+_window_types: dict[int, type[_Window]] = {}  # pure cache

@@ -1,0 +1,218 @@
+"""Compiling many units at once, in the background.
+
+`WorkerPool` is an executor of daemon threads; one serves the whole process, so that any number of
+modules compiled at the same time share the machine's cores. `Scheduler` is what one module's
+compilation sees of it: a bounded number of units under way, results in order, the first error,
+cancellation. A scheduler accepts any `concurrent.futures.Executor`, because what it submits is a
+pure function of plain data.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Executor, Future
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from jitwasm.backend.units import CompileUnit
+
+__all__ = ["CancelledError", "Scheduler", "WorkerPool", "shared_pool"]
+
+T = TypeVar("T")
+
+WORKER_STACK = 64 << 20
+"""Bytes of address space for a worker's stack: LLVM recurses over what it is given."""
+
+
+@dataclass
+class _Task:
+    future: Future[Any]
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    keywords: dict[str, Any]
+
+    def run(self) -> None:
+        if not self.future.set_running_or_notify_cancel():
+            return
+        try:
+            result = self.function(*self.arguments, **self.keywords)
+        except BaseException as error:
+            self.future.set_exception(error)
+        else:
+            self.future.set_result(result)
+
+
+class WorkerPool(Executor):
+    """An executor of daemon threads with large stacks, started as they are needed.
+
+    Unlike those of `ThreadPoolExecutor` its queued tasks do not delay the interpreter's exit: they
+    are cancelled, and only tasks that run are waited for, because LLVM must not be running while
+    the C library tears the process down. After a fork the child starts with an empty pool.
+    """
+
+    def __init__(self, threads: int | None = None) -> None:
+        self.size = threads or len(os.sched_getaffinity(0))
+        self._reset()
+        atexit.register(self.shutdown, wait=True, cancel_futures=True)
+        os.register_at_fork(after_in_child=self._reset)
+
+    def _reset(self) -> None:
+        self._changed = threading.Condition()
+        self._tasks: deque[_Task] = deque()
+        self._threads: list[threading.Thread] = []
+        self._waiting = 0
+        self._closed = False
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        task = _Task(Future(), fn, args, kwargs)
+        with self._changed:
+            if self._closed:
+                raise RuntimeError("cannot compile any more: the worker threads have been stopped")
+            if self._waiting <= len(self._tasks) and len(self._threads) < self.size:
+                self._start_thread()
+            self._tasks.append(task)
+            self._changed.notify()
+        return task.future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        with self._changed:
+            self._closed = True
+            dropped = list(self._tasks) if cancel_futures else []
+            if cancel_futures:
+                self._tasks.clear()
+            self._changed.notify_all()
+        for task in dropped:
+            task.future.cancel()
+        if wait:
+            for thread in self._threads:
+                thread.join()
+
+    def _start_thread(self) -> None:
+        thread = threading.Thread(
+            target=self._work, name=f"jitwasm-compile-{len(self._threads)}", daemon=True
+        )
+        previous = threading.stack_size(WORKER_STACK)
+        try:
+            thread.start()
+        finally:
+            threading.stack_size(previous)
+        self._threads.append(thread)
+
+    def _work(self) -> None:
+        while (task := self._next_task()) is not None:
+            task.run()
+            del task  # the future's result must not live on in an idle thread
+
+    def _next_task(self) -> _Task | None:
+        with self._changed:
+            while not self._tasks:
+                if self._closed:
+                    return None
+                self._waiting += 1
+                self._changed.wait()
+                self._waiting -= 1
+            return self._tasks.popleft()
+
+
+@functools.cache
+def shared_pool(threads: int | None = None) -> WorkerPool:
+    """The pool of the process with so many threads; None means one for each core."""
+    return WorkerPool(threads)
+
+
+class Scheduler:
+    """The units of one module on their way through an executor.
+
+    Attributes:
+        functions_compiled: of how many functions the code is ready.
+    """
+
+    def __init__(
+        self, compile_text: Callable[[str], bytes], executor: Executor, max_pending: int
+    ) -> None:
+        """Compile units by calling `compile_text(unit.text)` on `executor`.
+
+        Args:
+            max_pending: how many units may be queued or running; `submit` then blocks.
+        """
+        self.functions_compiled = 0
+        self._compile = compile_text
+        self._executor = executor
+        self._slots = threading.Semaphore(max_pending)
+        self._lock = threading.Lock()
+        self._futures: list[Future[bytes]] = []
+        self._pending = 0
+        self._error: BaseException | None = None
+        self._cancelled = False
+        self._pid = os.getpid()
+
+    def submit(self, unit: CompileUnit) -> Future[bytes]:
+        """Queue a unit, in order of index; block while too many are pending.
+
+        Raises:
+            CancelledError: `cancel` has been called.
+            Exception: the error of an earlier unit; nothing more is compiled.
+        """
+        self._check()
+        self._slots.acquire()
+        try:
+            self._check()
+            future = self._executor.submit(self._compile, unit.text)
+        except BaseException:
+            self._slots.release()
+            raise
+        self._futures.append(future)
+        with self._lock:
+            self._pending += 1
+        future.add_done_callback(functools.partial(self._done, len(unit.funcidxs)))
+        if self._cancelled:
+            future.cancel()
+        return future
+
+    @property
+    def busy(self) -> bool:
+        """Whether any unit is queued or running."""
+        return self._pending > 0
+
+    def results(self) -> list[bytes]:
+        """Wait for everything submitted; the objects in the order of the units."""
+        self._check()
+        try:
+            return [future.result() for future in self._futures]
+        except (CancelledError, Exception):
+            self._check()  # the first error cancels the other units
+            raise
+
+    def cancel(self) -> None:
+        """Drop what is queued. What runs is finished, and its result dropped."""
+        self._cancelled = True
+        self._drop()
+
+    def _check(self) -> None:
+        if self._error is not None:
+            raise self._error
+        if self._cancelled:
+            raise CancelledError
+        if os.getpid() != self._pid:
+            raise RuntimeError("a compilation cannot go on in a forked child process")
+
+    def _done(self, functions: int, future: Future[bytes]) -> None:
+        self._slots.release()
+        error = None if future.cancelled() else future.exception()
+        with self._lock:
+            self._pending -= 1
+            if error is None:
+                self.functions_compiled += 0 if future.cancelled() else functions
+                return
+            if self._error is None:
+                self._error = error
+        self._drop()
+
+    def _drop(self) -> None:
+        for future in tuple(self._futures):
+            future.cancel()

@@ -1,0 +1,139 @@
+"""Entering and leaving a store: one thread at a time is inside (IR).
+
+Entry and exit hold the GIL, so plain loads and stores of `StoreState` suffice; what runs without
+the GIL in between only reads them. The uncontended case is inline in the thunk; here is the rest.
+
+A thread that finds another one inside waits without the GIL, on a futex over the low half of
+`depth`, looking up now and then: for signals on the main thread, for its deadline, for a store
+that was merged into another. Waiting for each other across stores is found, not waited for: with
+the GIL held the graph of who waits for whom stands still.
+"""
+
+from __future__ import annotations
+
+from jitwasm.abi import STORE_STATE
+from jitwasm.backend.irtext import constant_bytes
+from jitwasm.trapcodes import TrapCode
+
+__all__ = ["ir"]
+
+_POLL_NS = 50_000_000
+_DEADLOCK = b"deadlock: threads wait for instances that are in use by each other"
+
+
+def ir() -> str:
+    """Definitions of jw_store_enter and jw_store_leave."""
+    depth = STORE_STATE.offset["depth"]
+    return f"""
+{constant_bytes("jw_deadlock", _DEADLOCK)}
+@PyExc_RuntimeError = external global ptr
+declare void @PyErr_SetString(ptr, ptr)
+declare ptr @jw_thread()
+declare i64 @jw_now()
+declare void @jw_set_trap(i64)
+
+; The environment's store, for this thread: 0, or -1 with an exception set.
+define i32 @jw_store_enter(ptr %env, ptr %ts) {{
+entry:
+  %timeout = alloca [2 x i64]
+  store i64 0, ptr %timeout
+  %timeout.ns = getelementptr i8, ptr %timeout, i64 8
+  store i64 {_POLL_NS}, ptr %timeout.ns
+  br label %again
+again:
+  %store = get %env Env.store
+  %owner = get %store StoreState.owner
+  %free = icmp eq ptr %owner, null
+  br i1 %free, label %take, label %owned
+take:
+  set %ts, %store StoreState.owner
+  set 1, %store StoreState.depth
+  ret i32 0
+owned:
+  %mine = icmp eq ptr %owner, %ts
+  br i1 %mine, label %nest, label %others
+nest:
+  inc %store StoreState.depth
+  ret i32 0
+others:
+  %owner.generation = get %owner ThreadState.generation
+  %generation = load i64, ptr @jw_generation
+  %alive = icmp eq i64 %owner.generation, %generation
+  br i1 %alive, label %search, label %abandoned
+abandoned:
+  set 0, %store StoreState.waiters
+  br label %take
+search:
+  %thread = phi ptr [ %owner, %others ], [ %next, %follow ]
+  %for = get %thread ThreadState.waiting
+  %busy = icmp eq ptr %for, null
+  br i1 %busy, label %wait, label %follow
+follow:
+  %next = get %for StoreState.owner
+  %circle = icmp eq ptr %next, %ts
+  %nobody = icmp eq ptr %next, null
+  %stop = or i1 %circle, %nobody
+  br i1 %stop, label %found, label %search
+found:
+  br i1 %circle, label %deadlock, label %wait
+deadlock:
+  %class = load ptr, ptr @PyExc_RuntimeError
+  call void @PyErr_SetString(ptr %class, ptr @jw_deadlock)
+  ret i32 -1
+wait:
+  %waiters = get %store StoreState.waiters
+  %more = add i64 %waiters, 1
+  set %more, %store StoreState.waiters
+  set %store, %ts ThreadState.waiting
+  %depth = get %store StoreState.depth
+  %word = getelementptr i8, ptr %store, i64 {depth}
+  %saved = call ptr @PyEval_SaveThread()
+  ; futex(word, FUTEX_WAIT_PRIVATE, depth, timeout)
+  %rc = call i64 (i64, ...) @syscall(i64 202, ptr %word, i64 128, i64 %depth, ptr %timeout, ptr null, i64 0)
+  call void @PyEval_RestoreThread(ptr %saved)
+  %left = get %store StoreState.waiters
+  %none_left = icmp eq i64 %left, 0
+  %less = sub i64 %left, 1
+  %now_waiting = select i1 %none_left, i64 0, i64 %less
+  set %now_waiting, %store StoreState.waiters
+  set null, %ts ThreadState.waiting
+  %signals = call i32 @PyErr_CheckSignals()
+  %raised = icmp ne i32 %signals, 0
+  br i1 %raised, label %give_up, label %look_at_clock
+look_at_clock:
+  %deadline = get %ts ThreadState.deadline
+  %has_deadline = icmp ne i64 %deadline, 0
+  br i1 %has_deadline, label %compare, label %again
+compare:
+  %now = call i64 @jw_now()
+  %late = icmp sge i64 %now, %deadline
+  br i1 %late, label %too_late, label %again
+too_late:
+  call void @jw_set_trap(i64 {int(TrapCode.DEADLINE)})
+  br label %give_up
+give_up:
+  ret i32 -1
+}}
+
+define void @jw_store_leave(ptr %env) {{
+entry:
+  %store = get %env Env.store
+  %depth = get %store StoreState.depth
+  %less = sub i64 %depth, 1
+  set %less, %store StoreState.depth
+  %inside = icmp ne i64 %less, 0
+  br i1 %inside, label %done, label %out
+out:
+  set null, %store StoreState.owner
+  %waiters = get %store StoreState.waiters
+  %nobody = icmp eq i64 %waiters, 0
+  br i1 %nobody, label %done, label %wake
+wake:
+  %word = getelementptr i8, ptr %store, i64 {depth}
+  ; futex(word, FUTEX_WAKE_PRIVATE, 1)
+  %rc = call i64 (i64, ...) @syscall(i64 202, ptr %word, i64 129, i64 1, ptr null, ptr null, i64 0)
+  br label %done
+done:
+  ret void
+}}
+"""

@@ -1,0 +1,265 @@
+"""Entry thunks: exported functions as builtins (METH_FASTCALL), one thunk for each function type.
+
+A thunk's `self` wraps a FuncRef, whose code and environment are read at each call, so one thunk
+serves all functions of its type. It converts the arguments, enters the store, pushes an activation
+and calls the code through `jw_enter`; when the call has ended, by returning or by a trap, it undoes
+all that and converts the results. In the order of the code:
+
+    arguments -> thread -> store -> overflow parameters -> activation -> call
+    -> activation -> GIL and exception (jw_land) -> overflow results -> store -> results
+
+The inline part is what an uncontended call needs; see jw_store_enter, jw_plan and jw_land for the
+rest.
+"""
+
+from __future__ import annotations
+
+from jitwasm.abi import ACTIVATION, OVERFLOW_SLOT, call_conv
+from jitwasm.backend.conversions import DECLARATIONS as CONVERSIONS
+from jitwasm.backend.conversions import FunctionText, reference_symbol
+from jitwasm.backend.cpython import DECLARATIONS, INCREF_NONE, layout
+from jitwasm.backend.irtext import expand
+from jitwasm.trapcodes import TrapCode
+from jitwasm.types import FuncType, RefType
+
+__all__ = ["THUNK", "thunk_ir"]
+
+THUNK = "jw_thunk"
+"""The symbol of a thunk in its object."""
+
+_RUNTIME = """\
+@jw_key = external dso_local global i32
+declare ptr @pthread_getspecific(i32)
+declare ptr @jw_thread_init()
+declare void @jw_plan(ptr)
+declare i32 @jw_store_enter(ptr, ptr)
+declare void @jw_store_leave(ptr)
+declare i1 @jw_land(ptr)
+declare void @jw_arity(ptr, i64)
+declare void @jw_set_trap(i64)
+declare ptr @PyLong_AsVoidPtr(ptr)
+@jw_enter = external dso_local global i8
+"""
+
+WEIGHTS = """\
+!0 = !{!"branch_weights", i32 2000, i32 1}
+!1 = !{!"branch_weights", i32 1, i32 2000}
+"""
+
+
+def thunk_ir(type_: FuncType, release_gil: bool) -> tuple[str, list[RefType]]:
+    """The module that defines a thunk, and the reference types it refers to.
+
+    Args:
+        type_: parameters and results.
+        release_gil: release the GIL around every call.
+    """
+    f = FunctionText(fail="fail")
+    f.allocas.append(f"  %act = alloca [{ACTIVATION.size} x i8], align 16")
+    _read_self(f)
+    f.line(f"%right = icmp eq i64 %count, {len(type_.params)}")
+    f.line("br i1 %right, label %arguments, label %arity, !prof !0")
+    f.label("arguments")
+    f.line("%env = get %funcref FuncRef.env")
+    values = []
+    for index, param in enumerate(type_.params):
+        obj = f.op(f"load ptr, ptr {f.offset('%args', 8 * index)}")
+        values.append(f.unbox(obj, param, "%self", index, "%env"))
+    _enter_store(f)
+    _push_activation(f, release_gil)
+    results = _call(f, type_, values)
+    _leave_store(f)
+    _return(f, type_, results)
+    f.lines += _COLD
+    text = "\n".join(
+        [
+            DECLARATIONS,
+            CONVERSIONS,
+            _RUNTIME,
+            *(f"@{reference_symbol(i)} = external global i8" for i in range(len(f.references))),
+            f"define ptr @{THUNK}(ptr %self, ptr %args, i64 %count) {{",
+            "entry:",
+            *f.allocas,
+            *f.lines,
+            "}",
+            WEIGHTS,
+        ]
+    )
+    return expand(text), f.references
+
+
+def _read_self(f: FunctionText) -> None:
+    if layout().wrapped:
+        f.line("%self.p = getelementptr i8, ptr %self, i64 16")
+        f.line("%funcref = load ptr, ptr %self.p")
+    else:
+        f.line("%funcref = call ptr @PyLong_AsVoidPtr(ptr %self)")
+
+
+def _enter_store(f: FunctionText) -> None:
+    f.lines.append(
+        f"""\
+  %key = load i32, ptr @jw_key
+  %ts.0 = call ptr @pthread_getspecific(i32 %key)
+  %ts.new = icmp eq ptr %ts.0, null
+  br i1 %ts.new, label %init, label %known, !prof !1
+init:
+  %ts.1 = call ptr @jw_thread_init()
+  %ts.failed = icmp eq ptr %ts.1, null
+  br i1 %ts.failed, label %fail, label %known
+known:
+  %ts = phi ptr [ %ts.0, %{_last_label(f)} ], [ %ts.1, %init ]
+  %here = ptrtoint ptr %act to i64
+  %limit = get %ts ThreadState.stack_limit
+  %room = icmp ugt i64 %here, %limit
+  br i1 %room, label %ready, label %no_stack, !prof !0
+ready:
+  %store = get %env Env.store
+  %owner = get %store StoreState.owner
+  %free = icmp eq ptr %owner, null
+  br i1 %free, label %take, label %occupied, !prof !0
+take:
+  set %ts, %store StoreState.owner
+  set 1, %store StoreState.depth
+  br label %inside
+occupied:
+  %entered = call i32 @jw_store_enter(ptr %env, ptr %ts)
+  %refused = icmp ne i32 %entered, 0
+  br i1 %refused, label %fail, label %inside
+inside:"""
+    )
+
+
+def _last_label(f: FunctionText) -> str:
+    """The block being written."""
+    lines = "\n".join(f.lines).split("\n")
+    return next((line[:-1] for line in reversed(lines) if line and line[0] != " "), "entry")
+
+
+def _push_activation(f: FunctionText, release_gil: bool) -> None:
+    f.lines.append(
+        """\
+  %previous = get %ts ThreadState.top
+  %code = get %funcref FuncRef.code
+  %code.word = ptrtoint ptr %code to i64
+  set %previous, %act Activation.previous
+  set 0, %act Activation.code
+  set null, %act Activation.tstate
+  set 0, %act Activation.in_host
+  set 0, %act Activation.want
+  set %code.word, %act Activation.pc
+  inc %ts ThreadState.sequence"""
+    )
+    if release_gil:
+        f.lines.append(
+            """\
+  set %act, %ts ThreadState.top
+  %saved = call ptr @PyEval_SaveThread()
+  set %saved, %act Activation.tstate
+  call void @jw_plan(ptr %ts)"""
+        )
+        return
+    f.lines.append(
+        """\
+  %armed = get %ts ThreadState.armed
+  %off = icmp eq i64 %armed, 0
+  br i1 %off, label %arm, label %go, !prof !1
+arm:
+  call void @jw_plan(ptr %ts)
+  br label %go
+go:
+  set %act, %ts ThreadState.top"""
+    )
+
+
+def _call(f: FunctionText, type_: FuncType, values: list[str]) -> list[str]:
+    """Call the code and undo the activation; returns an operand for each result."""
+    conv = call_conv(type_)
+    overflow = ""
+    if conv.overflow_params or conv.overflow_results:
+        overflow = f.op("load ptr, ptr %env")
+    arguments = ["ptr nest %act", "ptr %env"]
+    for loc, value in zip(conv.params, values, strict=True):
+        if loc.slot is None:
+            arguments.append(f"{loc.type.ir} {value}")
+        else:
+            slot = f.offset(overflow, OVERFLOW_SLOT * loc.slot)
+            f.line(f"store {loc.type.ir} {value}, ptr {slot}")
+    assign = "%result = " if conv.ret_types else ""
+    f.line(f"{assign}call {conv.ret_ir} @jw_enter({', '.join(arguments)})")
+    f.lines.append(
+        """\
+  set %previous, %ts ThreadState.top
+  %why = get %act Activation.code
+  %tstate = get %act Activation.tstate
+  %tstate.word = ptrtoint ptr %tstate to i64
+  %special = or i64 %why, %tstate.word
+  %plain = icmp eq i64 %special, 0
+  br i1 %plain, label %back, label %land, !prof !0
+land:
+  %raised = call i1 @jw_land(ptr %act)
+  br label %back
+back:
+  %failed = phi i1 [ false, %PREDECESSOR ], [ %raised, %land ]""".replace(
+            "PREDECESSOR", _last_label(f)
+        )
+    )
+    results = []
+    in_registers = 0
+    for loc in conv.results:
+        if loc.slot is not None:
+            slot = f.offset(overflow, OVERFLOW_SLOT * loc.slot)
+            results.append(f.op(f"load {loc.type.ir}, ptr {slot}"))
+        elif len(conv.ret_types) == 1:
+            results.append("%result")
+        else:
+            results.append(f.op(f"extractvalue {conv.ret_ir} %result, {in_registers}"))
+            in_registers += 1
+    return results
+
+
+def _leave_store(f: FunctionText) -> None:
+    # The store anew: it may have been merged into another one meanwhile.
+    f.lines.append(
+        """\
+  %store.now = get %env Env.store
+  %depth = get %store.now StoreState.depth
+  %waiters = get %store.now StoreState.waiters
+  %last = icmp eq i64 %depth, 1
+  %quiet = icmp eq i64 %waiters, 0
+  %simple = and i1 %last, %quiet
+  br i1 %simple, label %give, label %nested, !prof !0
+give:
+  set 0, %store.now StoreState.depth
+  set null, %store.now StoreState.owner
+  br label %left
+nested:
+  call void @jw_store_leave(ptr %env)
+  br label %left
+left:
+  br i1 %failed, label %fail, label %convert, !prof !1
+convert:"""
+    )
+
+
+def _return(f: FunctionText, type_: FuncType, results: list[str]) -> None:
+    if not results:
+        f.lines.append(INCREF_NONE.rstrip())
+        f.line("ret ptr @_Py_NoneStruct")
+    elif len(results) == 1:
+        f.line(f"ret ptr {f.box(results[0], type_.results[0])}")
+    else:
+        f.line(f"ret ptr {f.tuple_of(results, type_.results)}")
+
+
+_COLD = [
+    """\
+arity:
+  call void @jw_arity(ptr %self, i64 %count)
+  br label %fail
+no_stack:
+  call void @jw_set_trap(i64 STACK_OVERFLOW)
+  br label %fail
+fail:
+  ret ptr null""".replace("STACK_OVERFLOW", str(int(TrapCode.STACK_OVERFLOW)))
+]

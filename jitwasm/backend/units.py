@@ -1,0 +1,140 @@
+"""Compile units: some functions of a module, put together to one LLVM module.
+
+An LLVM module costs more than a small function, so functions are batched; a unit is also what
+workers take turns at, so it must stay small against the whole. Where units end depends on nothing
+but the functions, so equal modules give equal units and equal objects.
+
+A unit defines `f<idx>` for each of its functions, and only those are global symbols. For any other
+function that is called it has a *stub*: a local symbol of the same name in module-level assembly,
+one jump through the callee's slot in vmctx. The first argument, in %rdi, is the environment; a
+stub of an import puts the import's environment there. So a unit refers to no other unit, and its
+object may be loaded alone.
+
+A function with tail calls is defined as `u<idx>` with the universal prototype, whose registers are
+those of every typed prototype; `f<idx>` is then an alias that LLVM does not look through, and
+typed callers may be in the same unit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from jitwasm.abi import VMLayout, function_symbol
+from jitwasm.ir import FUNCTION_ATTRIBUTES, PREAMBLE, FunctionIR
+
+__all__ = ["CompileUnit", "UnitBuilder", "unit_text"]
+
+MAX_FUNCTIONS = 60
+MAX_BODY_BYTES = {0: 8192, 1: 4096, 2: 4096, 3: 4096}
+"""Wasm bytes that fill a unit, by optimisation level: some tens of milliseconds at level 0, some
+hundreds at the others (a function may be larger; it then has a unit of its own)."""
+
+
+@dataclass(frozen=True)
+class CompileUnit:
+    """Functions that are compiled together. Plain data: it pickles.
+
+    Attributes:
+        index: its number in the module.
+        funcidxs: the functions it defines.
+        text: LLVM assembly without target triple and data layout.
+        body_size: bytes of wasm code, the measure of cost.
+    """
+
+    index: int
+    funcidxs: tuple[int, ...]
+    text: str
+    body_size: int
+
+    @property
+    def digest(self) -> str:
+        """Equal for units that compile to equal objects, given equal targets."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+class UnitBuilder:
+    """Batches functions, in the order they come.
+
+    `add` gives a unit when one has become full; `flush` gives what is left.
+    """
+
+    def __init__(self, layout: VMLayout, opt_level: int) -> None:
+        self._layout = layout
+        self._max_bytes = MAX_BODY_BYTES[opt_level]
+        self._pending: list[FunctionIR] = []
+        self._pending_bytes = 0
+        self._count = 0
+
+    def add(self, function: FunctionIR) -> CompileUnit | None:
+        self._pending.append(function)
+        self._pending_bytes += function.body_size
+        if self._pending_bytes >= self._max_bytes or len(self._pending) >= MAX_FUNCTIONS:
+            return self.flush()
+        return None
+
+    def flush(self) -> CompileUnit | None:
+        if not self._pending:
+            return None
+        unit = CompileUnit(
+            index=self._count,
+            funcidxs=tuple(function.funcidx for function in self._pending),
+            text=unit_text(self._pending, self._layout),
+            body_size=self._pending_bytes,
+        )
+        self._count += 1
+        self._pending = []
+        self._pending_bytes = 0
+        return unit
+
+
+def unit_text(functions: Iterable[FunctionIR], layout: VMLayout) -> str:
+    """One LLVM module that defines these functions and stubs for all others they call."""
+    functions = tuple(functions)
+    defined = {function.funcidx for function in functions if not function.universal}
+    universal = {function.funcidx for function in functions if function.universal}
+    called = {i: fn_ir for function in functions for i, fn_ir in function.calls.items()}
+    declared = {i: fn_ir for i, fn_ir in called.items() if i not in defined}
+    assembly = [_alias(funcidx) for funcidx in sorted(universal)]
+    assembly += [_stub(i, layout) for i in sorted(declared.keys() - universal)]
+    return "\n".join(
+        [
+            *(f'module asm "{line}"' for line in assembly),
+            *sorted(frozenset().union(*(function.declares for function in functions))),
+            *(_declare(funcidx, fn_ir) for funcidx, fn_ir in sorted(declared.items())),
+            *(_local(function.text) for function in functions),
+            FUNCTION_ATTRIBUTES,
+            PREAMBLE,
+        ]
+    )
+
+
+def _alias(funcidx: int) -> str:
+    symbol = function_symbol(funcidx)
+    return f".globl {symbol}; .type {symbol},@function; .set {symbol}, u{funcidx}"
+
+
+def _stub(funcidx: int, layout: VMLayout) -> str:
+    symbol, slot = function_symbol(funcidx), layout.call_slot(funcidx)
+    if funcidx < layout.imported_functions:
+        jump = f"movq {slot}(%rdi), %rax; movq {slot + 8}(%rdi), %rdi; jmpq *%rax"
+    else:
+        jump = f"jmpq *{slot}(%rdi)"
+    return f"{symbol}: {jump}"
+
+
+def _declare(funcidx: int, fn_ir: str) -> str:
+    result, parameters = _split_function_type(fn_ir)
+    return f"declare dso_local {result} @{function_symbol(funcidx)}({parameters}"
+
+
+def _split_function_type(fn_ir: str) -> tuple[str, str]:
+    """The result, and the parameters with the closing parenthesis, of "i32 (ptr, i64)"."""
+    result, _, parameters = fn_ir.rpartition(" (")
+    return result, parameters
+
+
+def _local(definition: str) -> str:
+    """Calls to a definition that another object cannot replace need no relocation."""
+    return definition.replace("define ", "define dso_local ", 1)

@@ -1,0 +1,114 @@
+"""What a caller may choose: one immutable `Config`.
+
+Environment variables are read here and nowhere else, once, by `default_config`.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, fields
+
+__all__ = ["Config", "Features", "ImplementationLimits", "default_config"]
+
+
+@dataclass(frozen=True)
+class Features:
+    """Proposals, switched by name. A module that uses a disabled one gets a `CompileError`.
+
+    The MVP, sign extension, saturating conversions, multi-value, bulk memory, reference types and
+    extended constant expressions are what every toolchain emits today and have no switch.
+    """
+
+    simd: bool = True
+    relaxed_simd: bool = True
+    tail_call: bool = True
+    multi_memory: bool = True
+    memory64: bool = True
+    function_references: bool = True
+    exceptions: bool = False
+    gc: bool = False
+    threads: bool = False
+
+    def __post_init__(self) -> None:
+        for row in fields(self):
+            if not isinstance(getattr(self, row.name), bool):
+                raise TypeError(f"feature {row.name} must be a bool")
+
+
+@dataclass(frozen=True)
+class ImplementationLimits:
+    """Limits of the JavaScript API's specification ("Implementation-defined Limits")."""
+
+    module_size: int = 1 << 30
+    types: int = 1_000_000
+    functions: int = 1_000_000
+    imports: int = 1_000_000
+    exports: int = 1_000_000
+    globals: int = 1_000_000
+    tags: int = 1_000_000
+    data_segments: int = 100_000
+    element_segments: int = 10_000_000
+    tables: int = 100_000
+    memories: int = 100
+    params: int = 1_000
+    results: int = 1_000
+    locals: int = 50_000
+    body_size: int = 7_654_321
+    table_size: int = 10_000_000
+    struct_fields: int = 10_000
+    subtype_depth: int = 63
+    nesting: int = 50_000
+    """Depth of nested blocks in a function body."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """How modules are compiled and run.
+
+    Attributes:
+        features: proposals that are accepted.
+        limits: sizes beyond which a module is refused.
+        opt_level: 0 compiles fast, 1–3 optimise; None chooses by the size of the module.
+        strict: keep every memory access and trap in order, at the price of vectorisation.
+        bounds: "guard" catches out-of-bounds accesses by guard pages, "explicit" by comparisons.
+        threads: LLVM worker threads; None takes one for each core.
+        host_calls: "fast" calls plain Python imports through emitted code, "ctypes" through
+            ctypes callbacks; both behave alike.
+        release_gil: release the GIL around every call of an export. A call that runs longer than
+            some milliseconds releases it by itself; this is for many calls of middling length.
+        verify_ir: run LLVM's verifier on every unit (tests).
+        portable_ir: emit target-independent LLVM IR only. Otherwise vector instructions may use
+            x86's intrinsics up to SSSE3; set it to compile for other targets.
+    """
+
+    features: Features = field(default_factory=Features)
+    limits: ImplementationLimits = field(default_factory=ImplementationLimits)
+    opt_level: int | None = None
+    strict: bool = False
+    bounds: str = "guard"
+    threads: int | None = None
+    host_calls: str = "fast"
+    release_gil: bool = False
+    verify_ir: bool = False
+    portable_ir: bool = False
+
+    def __post_init__(self) -> None:
+        if self.opt_level not in (None, 0, 1, 2, 3):
+            raise ValueError(f"opt_level must be None or 0 to 3, not {self.opt_level!r}")
+        if self.bounds not in ("guard", "explicit"):
+            raise ValueError(f"bounds must be 'guard' or 'explicit', not {self.bounds!r}")
+        if self.host_calls not in ("fast", "ctypes"):
+            raise ValueError(f"host_calls must be 'fast' or 'ctypes', not {self.host_calls!r}")
+
+
+def default_config() -> Config:
+    """The configuration used where none is given, with the environment's overrides.
+
+    JITWASM_OPT (0–3), JITWASM_HOST_CALLS (fast, ctypes), JITWASM_VERIFY_IR (1).
+    """
+    level = os.environ.get("JITWASM_OPT")
+    return Config(
+        opt_level=int(level) if level else None,
+        host_calls=os.environ.get("JITWASM_HOST_CALLS", "fast"),
+        verify_ir=os.environ.get("JITWASM_VERIFY_IR") == "1",
+    )

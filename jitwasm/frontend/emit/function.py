@@ -1,0 +1,418 @@
+"""FunctionEmitter: what the instructions' handlers write a function with.
+
+It is the state of one function's translation: the validation stacks (stacks.py), the SSA form and
+the lines (ssa.py), and here: traps, addresses in linear memory, fields of vmctx, and the frame
+around the body. Handlers never write blocks for traps or addresses themselves.
+
+    f.pop(I32)               operand of the top value, which must be an i32
+    f.op("add i32 %1, %2")   emits `%7 = add i32 %1, %2`, gives "%7"
+    f.push(I32, "%7")
+    f.line("store …")        emits an instruction without result
+    f.declare("declare …")   notes an intrinsic or helper that is called
+    f.trap_if(cond, TrapCode.X)
+    f.mem_address(memidx, index, offset, size)   checked pointer into a memory
+
+Operands are LLVM operand texts without their type: "%7", "5", "null". In unreachable code all of
+this works as well, and is thrown away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from jitwasm.abi import ENV, MEMORY64_RESERVED, MEMORY_RECORD, CallConv
+from jitwasm.errors import MalformedError
+from jitwasm.frontend.emit import universal
+from jitwasm.frontend.emit.context import MemoryPlan, ModuleContext
+from jitwasm.frontend.emit.ssa import ENTRY, SSABuilder
+from jitwasm.frontend.leb128 import UNEXPECTED_END, read_unsigned
+from jitwasm.frontend.stacks import ControlFrame
+from jitwasm.ir import COLD, INVARIANT, TBAA_MEMORY, TBAA_VM, FunctionIR
+from jitwasm.libcalls import declaration
+from jitwasm.trapcodes import TrapCode
+from jitwasm.types import F32, F64, I32, V128, FuncType, ValType
+
+__all__ = ["VM", "Entry", "FunctionEmitter", "zero"]
+
+VM = "%vm"
+"""The environment: first parameter of every function."""
+
+
+def zero(type_: ValType) -> str:
+    """The operand for a type's default value."""
+    if type_.is_ref:
+        return "null"
+    if type_ is V128:
+        return "zeroinitializer"
+    return "0.0" if type_.is_float else "0"
+
+
+class FunctionEmitter(SSABuilder):
+    """One function being translated.
+
+    Attributes:
+        module: what holds for all functions of the module.
+        code: the body's bytes.
+        base: module offset of `code[0]`.
+        type: the function's type.
+        conv: how it is called.
+        calls, declares: see FunctionIR.
+        universal: whether it contains a tail call.
+        in_memory: whether locals are kept in stack slots, because there are too many of them for
+            snapshots at each branch.
+        uninitialized: locals without a default value that have not been set.
+        initialized: those that have been, in order, to be reset where a frame ends.
+        assigned: iterator over the sets of locals that the loops assign (prescan.py).
+        promoted: results of f64.promote_f32, which LLVM cancels against f32.demote_f64.
+    """
+
+    __slots__ = (
+        "_cold",
+        "_initial",
+        "_memories",
+        "_traps",
+        "assigned",
+        "base",
+        "calls",
+        "code",
+        "conv",
+        "declares",
+        "funcidx",
+        "in_memory",
+        "initialized",
+        "module",
+        "promoted",
+        "type",
+        "uninitialized",
+        "universal",
+    )
+
+    def __init__(
+        self,
+        module: ModuleContext,
+        funcidx: int,
+        code: bytes,
+        base: int,
+        local_types: list[ValType],
+        in_memory: bool = False,
+    ) -> None:
+        self.conv: CallConv = module.convs[funcidx]
+        params = len(self.conv.params)
+        values = [
+            f"%{i}" if loc.slot is None else f"%o{i}" for i, loc in enumerate(self.conv.params)
+        ]
+        values += map(zero, local_types[params:])
+        super().__init__(local_types, [] if in_memory else values, params)
+        self.in_memory = in_memory
+        self._initial = values if in_memory else []
+        self.module = module
+        self.funcidx = funcidx
+        self.type: FuncType = module.func_types[funcidx]
+        self.code = code
+        self.base = base
+        self.calls: dict[int, str] = {}
+        self.declares: set[str] = set()
+        self.universal = False
+        self.assigned: Iterator[frozenset[int]] = iter(())
+        self.uninitialized: set[int] = set()
+        self.initialized: list[int] = []
+        self.promoted: set[str] = set()
+        self._memories: set[int] = set()
+        self._cold: list[str] = []
+        self._traps: dict[TrapCode, str] = {}
+
+    # -- immediates ------------------------------------------------------------------------------
+
+    def u32(self, pos: int) -> tuple[int, int]:
+        """The unsigned integer at `pos` and the position behind it."""
+        code = self.code
+        byte = code[pos]
+        if byte < 0x80:
+            return byte, pos + 1
+        second = code[pos + 1]
+        if second < 0x80:
+            return byte & 0x7F | second << 7, pos + 2
+        return read_unsigned(code, pos, len(code), 32, self.base)
+
+    def take(self, pos: int, length: int) -> bytes:
+        """The `length` bytes at `pos`."""
+        found = self.code[pos : pos + length]
+        if len(found) < length:
+            raise MalformedError(UNEXPECTED_END, self.base + len(self.code))
+        return found
+
+    # -- helpers and traps -----------------------------------------------------------------------
+
+    def declare(self, text: str) -> None:
+        """Note an LLVM declaration that the function needs."""
+        self.declares.add(text)
+
+    def libcall(self, name: str) -> str:
+        """The symbol of a runtime helper, declared."""
+        self.declares.add(declaration(name))
+        return f"@{name}"
+
+    def trap_label(self, code: TrapCode) -> str:
+        """The label of the block that raises a trap; each function has one for each code."""
+        label = self._traps.get(code)
+        if label is None:
+            label = self._traps[code] = f"t{code.value}"
+        return label
+
+    def trap_if(self, cond: str, code: TrapCode) -> None:
+        """Trap if an i1 operand is true."""
+        if not self.reachable:
+            return
+        label = self.new_label()
+        self.line(f"br i1 {cond}, label %{self.trap_label(code)}, label %{label}{COLD}")
+        self.start_block(label)
+
+    def trap_conversion(self, cond: str, ir: str, val: str) -> None:
+        """Trap if a float cannot be converted; which trap it is, is found out in the cold."""
+        if not self.reachable:
+            return
+        cold, label = self.new_label(), self.new_label()
+        self.line(f"br i1 {cond}, label %{cold}, label %{label}{COLD}")
+        self.start_block(label)
+        nan, other = TrapCode.INVALID_CONVERSION.value, TrapCode.INTEGER_OVERFLOW.value
+        self._cold.append(
+            f"{cold}:\n  %{cold}.n = fcmp uno {ir} {val}, 0.0\n"
+            f"  %{cold}.c = select i1 %{cold}.n, i32 {nan}, i32 {other}\n"
+            f"  call void {self.libcall('jw_trap')}(i32 %{cold}.c)\n  unreachable"
+        )
+
+    # -- vmctx -----------------------------------------------------------------------------------
+
+    def field(self, offset: int) -> str:
+        """Pointer to a field of vmctx."""
+        return self.at(VM, offset)
+
+    def at(self, pointer: str, offset: int) -> str:
+        """`pointer` plus a constant number of bytes."""
+        return self.op(f"getelementptr i8, ptr {pointer}, i64 {offset}") if offset else pointer
+
+    def vm_pointer(self, offset: int) -> str:
+        """The value of a pointer field of vmctx that never changes."""
+        return self.op(f"load ptr, ptr {self.field(offset)}{INVARIANT}")
+
+    # -- linear memory ---------------------------------------------------------------------------
+
+    def memory_base(self, memidx: int) -> str:
+        """The memory's first byte; loaded once, at the function's entry."""
+        self._memories.add(memidx)
+        return f"%m{memidx}"
+
+    def memory_bytes(self, memidx: int) -> str:
+        """The memory's current size in bytes, as i64."""
+        record = self.vm_pointer(self.module.layout.memory_record(memidx))
+        size = self.at(record, MEMORY_RECORD.offset["bytes"])
+        return self.op(f"load i64, ptr {size}{TBAA_VM}")
+
+    def mem_address(self, memidx: int, index: str, offset: int, size: int) -> str:
+        """Pointer to `size` bytes at `index` (of the memory's index type) plus `offset`.
+
+        An access through it traps if it is out of bounds, or this has trapped already. The sum
+        has more bits than the index, so it cannot wrap around.
+        """
+        plan = self.module.memories[memidx]
+        if index[0] != "%":
+            return self._constant_address(plan, memidx, index, offset, size)
+        if plan.explicit or offset + size > plan.slack:
+            return self.at(self._checked(plan, memidx, index, offset + size), offset)
+        pointer = self.pointers.get((memidx, index))
+        if pointer is None:
+            wide = index
+            if plan.wide:
+                past = self.op(f"icmp uge i64 {index}, {MEMORY64_RESERVED}")
+                if plan.clamp:
+                    wide = self.op(f"select i1 {past}, i64 {MEMORY64_RESERVED}, i64 {index}")
+                else:
+                    self.trap_if(past, TrapCode.OUT_OF_BOUNDS_MEMORY)
+            else:
+                wide = self.op(f"zext i32 {index} to i64")
+            pointer = self.op(f"getelementptr i8, ptr {self.memory_base(memidx)}, i64 {wide}")
+            self.pointers[memidx, index] = pointer
+        return self.op(f"getelementptr i8, ptr {pointer}, i64 {offset}") if offset else pointer
+
+    def _constant_address(
+        self, plan: MemoryPlan, memidx: int, index: str, offset: int, size: int
+    ) -> str:
+        """The same for a literal index."""
+        bits = 64 if plan.wide else 32
+        start = (0 if index == "poison" else int(index)) % (1 << bits) + offset
+        if start + size > plan.reserved or (plan.explicit and start + size > plan.minimum):
+            past = "true"
+            if start + size < 1 << 63:
+                past = self.op(f"icmp ult i64 {self.memory_bytes(memidx)}, {start + size}")
+            self.trap_if(past, TrapCode.OUT_OF_BOUNDS_MEMORY)
+            start %= 1 << 63
+        return self.at(self.memory_base(memidx), start)
+
+    def _checked(self, plan: MemoryPlan, memidx: int, index: str, extent: int) -> str:
+        """Pointer to `index` after a comparison with the memory's size.
+
+        `index > size - extent` is the form that LLVM still vectorises; it needs a size of at
+        least `extent`, which is compared too unless the memory's minimum says so.
+        """
+        wide = index if plan.wide else self.op(f"zext i32 {index} to i64")
+        if extent >= 1 << 63:
+            self.trap_if("true", TrapCode.OUT_OF_BOUNDS_MEMORY)
+            return self.memory_base(memidx)
+        size = self.memory_bytes(memidx)
+        if plan.minimum < extent:
+            small = self.op(f"icmp ult i64 {size}, {extent}")
+            self.trap_if(small, TrapCode.OUT_OF_BOUNDS_MEMORY)
+        last = self.op(f"sub i64 {size}, {extent}")
+        past = self.op(f"icmp ugt i64 {wide}, {last}")
+        self.trap_if(past, TrapCode.OUT_OF_BOUNDS_MEMORY)
+        return self.op(f"getelementptr i8, ptr {self.memory_base(memidx)}, i64 {wide}")
+
+    def load(self, ir: str, pointer: str) -> str:
+        """Load from linear memory."""
+        return self.op(f"{self.module.load} {ir}, ptr {pointer}, align 1{TBAA_MEMORY}")
+
+    def store(self, ir: str, val: str, pointer: str) -> None:
+        """Store to linear memory."""
+        self.line(f"{self.module.store} {ir} {val}, ptr {pointer}, align 1{TBAA_MEMORY}")
+
+    def widen(self, addr: ValType, val: str) -> str:
+        """An index or length as i64, whatever type the memory or table is indexed by."""
+        if addr is not I32:
+            return val
+        if val[0] != "%":
+            return val if val == "poison" else str(int(val) % (1 << 32))
+        return self.op(f"zext i32 {val} to i64")
+
+    def narrow(self, addr: ValType, val: str) -> str:
+        """An i64 as the type that indexes the memory or table."""
+        return self.op(f"trunc i64 {val} to i32") if addr is I32 else val
+
+    # -- locals in memory ------------------------------------------------------------------------
+
+    def load_local(self, local: int) -> str:
+        """The value of a local in a function with tracked locals."""
+        if self.in_memory:
+            return self.op(f"load {self.local_types[local].ir}, ptr %l{local}")
+        val = self.locals[local]
+        return self.read_local(local) if val is None else val
+
+    def store_local(self, local: int, val: str) -> None:
+        if local in self.uninitialized:
+            self.uninitialized.discard(local)
+            self.initialized.append(local)
+        if self.in_memory:
+            self.line(f"store {self.local_types[local].ir} {val}, ptr %l{local}")
+        else:
+            self.locals[local] = val
+
+    # -- dead values -----------------------------------------------------------------------------
+
+    def keep(self, type_: ValType, val: str) -> None:
+        """A value is discarded: if a load made it, the load must be kept, for it may trap."""
+        if val[0] != "%" or not self.reachable or not self.lines:
+            return
+        last = self.lines[-1]
+        if last.startswith(f"{val} = "):
+            if " = call " in last:
+                return
+            if " = load " in last:
+                self.lines[-1] = last.replace(" = load ", " = load volatile ", 1)
+                return
+        self.line(_fake_use(type_, val))
+
+    def discard(self) -> None:
+        """Control leaves the current frame for good: so it is for the values left in it."""
+        height = self.frames[-1].height
+        if self.reachable and len(self.vals) > height:
+            for type_, val in zip(self.types[height:], self.vals[height:], strict=True):
+                self.keep(type_, val)
+
+    def reset_initialized(self, frame: ControlFrame) -> None:
+        """Where a frame ends, locals set in it count as not initialised again."""
+        height = frame.init_height
+        self.uninitialized.update(self.initialized[height:])
+        del self.initialized[height:]
+
+    def keep_dead_locals(self) -> None:
+        """Do the same for values of locals that nobody has read; at the function's end."""
+        for val, (index, local) in self._unread.items():
+            line = self._body[index]
+            if line.startswith(f"{val} = load "):
+                self._body[index] = line.replace(" = load ", " = load volatile ", 1)
+            elif not line.startswith("|"):
+                self._body[index] += f"\n  {_fake_use(self.local_types[local], val)}"
+
+    # -- the frame -------------------------------------------------------------------------------
+
+    def finish(self) -> FunctionIR:
+        """The function, once its body has been emitted."""
+        self.keep_dead_locals()
+        symbol, params = f"@f{self.funcidx}", self._typed_params()
+        unpack: list[str] = []
+        if self.universal:
+            symbol, params = f"@u{self.funcidx}", universal.NAMED_PARAMS
+            unpack = universal.unpack(self.conv)
+        head = [
+            f"define {self.conv.ret_ir} {symbol}({params}) #0 {{",
+            f"{ENTRY}:",
+            *(f"  {line}" for line in unpack),
+            *(f"  {line}" for line in self._load_overflow()),
+            *(f"  {line}" for line in self._load_bases()),
+            *(f"  {line}" for line in self._spill_locals()),
+        ]
+        tail = [
+            f"{label}:\n  call void {self.libcall('jw_trap')}(i32 {code.value})\n  unreachable"
+            for code, label in self._traps.items()
+        ] + self._cold
+        return FunctionIR(
+            funcidx=self.funcidx,
+            text="\n".join([*head, self.body_text(), *tail, "}"]),
+            calls=self.calls,
+            declares=frozenset(self.declares),
+            fn_ir=f"{self.conv.ret_ir} ({universal.PARAMS})" if self.universal else self.conv.fn_ir,
+            body_size=len(self.code),
+            universal=self.universal,
+        )
+
+    def _typed_params(self) -> str:
+        named = (
+            f"{loc.type.ir} %{i}" for i, loc in enumerate(self.conv.params) if loc.slot is None
+        )
+        return ", ".join((f"ptr {VM}", *named))
+
+    def _load_overflow(self) -> list[str]:
+        if not self.conv.overflow_params:
+            return []
+        lines = [f"%ov = load ptr, ptr {VM}{INVARIANT}"]
+        assert ENV.offset["overflow"] == 0
+        for i, loc in enumerate(self.conv.params):
+            if loc.slot is not None:
+                lines.append(f"%o{i}.p = getelementptr i8, ptr %ov, i64 {16 * loc.slot}")
+                lines.append(f"%o{i} = load {loc.type.ir}, ptr %o{i}.p{TBAA_VM}")
+        return lines
+
+    def _spill_locals(self) -> list[str]:
+        lines = []
+        for local, val in enumerate(self._initial):
+            ir = self.local_types[local].ir
+            lines.append(f"%l{local} = alloca {ir}")
+            lines.append(f"store {ir} {val}, ptr %l{local}")
+        return lines
+
+    def _load_bases(self) -> list[str]:
+        lines = []
+        for memidx in sorted(self._memories):
+            offset = self.module.layout.memory_base(memidx)
+            lines.append(f"%m{memidx}.p = getelementptr i8, ptr {VM}, i64 {offset}")
+            lines.append(f"%m{memidx} = load ptr, ptr %m{memidx}.p{INVARIANT}")
+        return lines
+
+
+Entry = tuple[Callable[[FunctionEmitter, int, Any], int], Any]
+"""A fast handler and the row it is called with (see the package's docstring)."""
+
+
+def _fake_use(type_: ValType, val: str) -> str:
+    constraint = "x" if type_ in (F32, F64, V128) else "r"
+    return f'call void asm sideeffect "", "{constraint}"({type_.ir} {val})'

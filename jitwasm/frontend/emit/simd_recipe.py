@@ -1,0 +1,305 @@
+"""Recipes: how a vector instruction without immediates becomes LLVM IR.
+
+A v128 is `<2 x i64>` between instructions; each instruction views it as the lanes it works on. A
+recipe names those views and lists the few LLVM operations that the semantics needs, so that LLVM
+selects the machine's vector instructions at every optimisation level. Rows look like
+
+    "i16x8.add": recipe("i16x8 i16x8 -> i16x8", "add <8 x i16> $x, $y")
+
+where $x, $y, $z are the operands and $0, $1, … the results of earlier steps; the last step is the
+result. Declarations of intrinsics derive from the `call` steps. `for_shapes` makes such rows for
+several shapes at once.
+
+A family's `PORTABLE` rows are target-independent. Its `X86` rows replace some of them where LLVM
+does not find the instruction by itself at every level; they need SSSE3 and compute the same bits.
+`Config.portable_ir` chooses.
+
+Stack: operands are popped, one result is pushed. Nothing here traps. Float operations of the
+specification's "NaN Propagation" must give quiet NaNs, see `emit_quieting`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jitwasm.frontend.emit.function import FunctionEmitter
+from jitwasm.frontend.opcodes_simd import SIMD_OPCODES
+from jitwasm.frontend.stacks import COND
+from jitwasm.types import F32, F64, I32, I64, V128, ValType
+
+__all__ = [
+    "INT_SHAPES",
+    "LANES",
+    "Handler",
+    "Lanes",
+    "Recipe",
+    "constant",
+    "emit",
+    "fence",
+    "for_shapes",
+    "half_mask",
+    "push_lanes",
+    "recipe",
+    "rows",
+    "shuffle_mask",
+    "view",
+]
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """One shape: how many lanes of which LLVM type, and which value type holds one lane."""
+
+    name: str
+    count: int
+    bits: int
+    lane: str
+    scalar: ValType
+
+    @property
+    def ir(self) -> str:
+        return f"<{self.count} x {self.lane}>"
+
+    @property
+    def suffix(self) -> str:
+        """How the names of overloaded intrinsics end."""
+        kind = "f" if self.scalar.is_float else "i"
+        return f"v{self.count}{kind}{self.bits}"
+
+    @property
+    def mask(self) -> str:
+        """The type of a comparison's result."""
+        return f"<{self.count} x i1>"
+
+    def splat(self, constant: object) -> str:
+        """The constant vector with `constant` in every lane."""
+        return f"splat ({self.lane} {constant})"
+
+
+LANES: dict[str, Lanes] = {
+    shape.name: shape
+    for shape in (
+        Lanes("i8x16", 16, 8, "i8", I32),
+        Lanes("i16x8", 8, 16, "i16", I32),
+        Lanes("i32x4", 4, 32, "i32", I32),
+        Lanes("i64x2", 2, 64, "i64", I64),
+        Lanes("f32x4", 4, 32, "float", F32),
+        Lanes("f64x2", 2, 64, "double", F64),
+    )
+}
+INT_SHAPES = tuple(shape for shape in LANES.values() if not shape.scalar.is_float)
+
+_OPERANDS = {"v128": (V128, V128.ir), "i32": (I32, "i32"), "i1": (COND, "i1")}
+_OPERANDS |= {name: (V128, shape.ir) for name, shape in LANES.items()}
+
+
+class Recipe:
+    """One way to emit an instruction.
+
+    Attributes:
+        params: the value types to pop.
+        views: for each parameter, the LLVM type the steps want it as.
+        steps: right-hand sides, as templates over the operands and the steps before.
+        result: the value type to push (`COND` for an i1).
+        result_ir: LLVM type of the last step.
+        declares: declarations of the intrinsics it calls.
+    """
+
+    __slots__ = ("declares", "params", "result", "result_ir", "steps", "views")
+
+    def __init__(self, signature: str, steps: tuple[str, ...]) -> None:
+        inputs, _, output = signature.partition(" -> ")
+        operands = [_OPERANDS[word] for word in inputs.split()]
+        self.params = tuple(type_ for type_, _ in operands)
+        self.views = tuple(ir for _, ir in operands)
+        self.result, self.result_ir = _OPERANDS[output]
+        self.steps = tuple(_positional(step, len(operands)) for step in steps)
+        self.declares = tuple(_declaration(step) for step in steps if step.startswith("call "))
+
+
+def recipe(signature: str, *steps: str) -> Recipe:
+    """A recipe; `signature` is in shapes, as in "i16x8 i16x8 -> i32x4"."""
+    return Recipe(signature, steps)
+
+
+def for_shapes(
+    shapes: Iterable[Lanes], signature: str, templates: Mapping[str, str | tuple[str, ...]]
+) -> dict[str, Recipe]:
+    """Recipes of the instructions `<shape>.<name>` that exist, for each template.
+
+    In a template {v} is the shape's LLVM type, {s} its suffix of intrinsics, {m} the type of its
+    comparisons, {c} the number of lanes; "lanes" in the signature is the shape.
+    """
+    made: dict[str, Recipe] = {}
+    for shape in shapes:
+        names = {"v": shape.ir, "s": shape.suffix, "m": shape.mask}
+        for name, steps in templates.items():
+            if f"{shape.name}.{name}" in _EXISTING:
+                lines = (steps,) if isinstance(steps, str) else steps
+                made[f"{shape.name}.{name}"] = recipe(
+                    signature.replace("lanes", shape.name),
+                    *(line.format(**names, c=shape.count) for line in lines),
+                )
+    return made
+
+
+_EXISTING = frozenset(op.mnemonic for op in SIMD_OPCODES)
+_FIELD = re.compile(r"\$(\d+|[xyz])")
+_CALL = re.compile(r"call (<[^>]*>|\w+) @([\w.]+)\((.*)\)$")
+_ARGUMENT_TYPE = re.compile(r"(?:^|, )(<[^>]*>|\w+) ")
+
+
+def _positional(step: str, operands: int) -> str:
+    """The template with every name replaced by its place in `[*operands, *steps]`."""
+
+    def place(match: re.Match[str]) -> str:
+        name = match[1]
+        return f"{{{'xyz'.index(name) if name in 'xyz' else operands + int(name)}}}"
+
+    return _FIELD.sub(place, step)
+
+
+def _declaration(step: str) -> str:
+    match = _CALL.match(step)
+    assert match is not None, step
+    result, name, arguments = match.groups()
+    return f"declare {result} @{name}({', '.join(_ARGUMENT_TYPE.findall(arguments))})"
+
+
+def shuffle_mask(lanes: Iterable[int]) -> str:
+    """The mask operand of `shufflevector` that picks these lanes."""
+    picks = [f"i32 {lane}" for lane in lanes]
+    return f"<{len(picks)} x i32> <{', '.join(picks)}>"
+
+
+def half_mask(shape: Lanes, part: str) -> str:
+    """The mask that takes the "low" or "high" half of the lanes."""
+    first = 0 if part == "low" else shape.count // 2
+    return shuffle_mask(range(first, first + shape.count // 2))
+
+
+def view(f: FunctionEmitter, val: str, ir: str) -> str:
+    """The v128 operand `val` as lanes of type `ir`.
+
+    A value that was just computed as such lanes, or viewed so before, is found again instead of
+    cast again; LLVM would clean that up, but at a price, and not at opt level 0.
+    """
+    if ir == V128.ir:
+        return val
+    if val[0] != "%":
+        return f"bitcast ({V128.ir} {val} to {ir})"
+    known = f.pointers
+    found = known.get((val, ir))
+    if found is None:
+        found = known[val, ir] = f.op(f"bitcast {V128.ir} {val} to {ir}")
+    return found
+
+
+def push_lanes(f: FunctionEmitter, name: str, ir: str) -> None:
+    """Push the lanes `name`, of type `ir`, as a v128."""
+    if ir != V128.ir:
+        lanes = name
+        name = f.op(f"bitcast {ir} {lanes} to {V128.ir}")
+        f.pointers[name, ir] = lanes
+    f.push(V128, name)
+
+
+def emit(f: FunctionEmitter, pos: int, row: Recipe) -> int:
+    """Handler: pop the operands, emit the steps, push the result."""
+    _finish(f, row, _views(f, row, f.pop_vals(row.params)))
+    return pos
+
+
+def emit_by_target(f: FunctionEmitter, pos: int, rows: tuple[Recipe, Recipe]) -> int:
+    """Handler for an instruction that has a (portable, x86) pair of recipes."""
+    return emit(f, pos, rows[not f.module.config.portable_ir])
+
+
+def emit_quieting(f: FunctionEmitter, pos: int, row: Recipe) -> int:
+    """Handler for an operation whose result must be a quiet NaN if an operand is any NaN.
+
+    The machine does that, but LLVM may fold `x * 1`, `x + -0`, `x / -1` and the like to `x`,
+    although x may be a signalling NaN. So a literal operand with such a lane is hidden from the
+    optimiser. `llvm.arithmetic.fence` costs no instruction.
+    """
+    vals = f.pop_vals(row.params)
+    names = _views(f, row, vals)
+    for i, val in enumerate(vals):
+        if val[0] != "%" and _has_identity(val, row.views[i]):
+            names[i] = fence(f, row.views[i], names[i])
+    _finish(f, row, names)
+    return pos
+
+
+def fence(f: FunctionEmitter, ir: str, name: str) -> str:
+    """The same float lanes, but nothing is known about them."""
+    symbol = f"@llvm.arithmetic.fence.{_FLOAT_SUFFIX[ir]}"
+    f.declare(f"declare {ir} {symbol}({ir})")
+    return f.op(f"call {ir} {symbol}({ir} {name})")
+
+
+_FLOAT_SUFFIX = {LANES[name].ir: LANES[name].suffix for name in ("f32x4", "f64x2")}
+_MAGNITUDES = {
+    LANES["f32x4"].ir: (32, frozenset({0, 0x3F80_0000})),
+    LANES["f64x2"].ir: (64, frozenset({0, 0x3FF0_0000_0000_0000})),
+}
+"""For each float shape: bits of a lane, and the patterns of 0 and 1 without their sign."""
+
+
+def _has_identity(val: str, ir: str) -> bool:
+    """Whether a lane of a literal is 0, -0, 1 or -1."""
+    bits, magnitudes = _MAGNITUDES[ir]
+    literal = constant_bits(val)
+    mask = (1 << (bits - 1)) - 1
+    return any(literal >> shift & mask in magnitudes for shift in range(0, 128, bits))
+
+
+def constant(data: bytes) -> str:
+    """The literal of a v128, given as its 16 bytes."""
+    low, high = int.from_bytes(data[:8], "little"), int.from_bytes(data[8:], "little")
+    return f"<i64 {low}, i64 {high}>" if low or high else "zeroinitializer"
+
+
+def constant_bits(val: str) -> int:
+    """The 128 bits of a literal made by `constant` (0 for `poison`)."""
+    if val[0] != "<":
+        return 0
+    low, high = val[1:-1].replace("i64", "").split(",")
+    return int(low) | int(high) << 64
+
+
+def _views(f: FunctionEmitter, row: Recipe, vals: list[str]) -> list[str]:
+    pairs = zip(vals, row.views, strict=True)
+    return [view(f, val, ir) if ir[0] == "<" else val for val, ir in pairs]
+
+
+def _finish(f: FunctionEmitter, row: Recipe, names: list[str]) -> None:
+    """Emit the steps over the operands `names`, push the result."""
+    for declaration in row.declares:
+        f.declare(declaration)
+    for step in row.steps:
+        names.append(f.op(step.format(*names)))
+    if row.result is V128:
+        push_lanes(f, names[-1], row.result_ir)
+    else:
+        f.push(row.result, names[-1])
+
+
+Handler = Callable[[FunctionEmitter, int, Any], int]
+
+
+def rows(
+    portable: Mapping[str, Recipe],
+    x86: Mapping[str, Recipe] | None = None,
+    quieting: bool = False,
+) -> dict[str, tuple[Handler, object]]:
+    """The (handler, row) of each instruction of a family."""
+    x86 = x86 or {}
+    single = emit_quieting if quieting else emit
+    return {
+        mnemonic: (emit_by_target, (row, x86[mnemonic])) if mnemonic in x86 else (single, row)
+        for mnemonic, row in portable.items()
+    }

@@ -1,0 +1,128 @@
+"""From a function body to LLVM IR: decode, validate and emit in one pass.
+
+The loop below reads an opcode and calls the handler that the dispatch list has for it; each
+handler gives the position of the next instruction. Errors get their place here.
+"""
+
+from __future__ import annotations
+
+from jitwasm.config import Config
+from jitwasm.errors import CompileError, InvalidError, MalformedError
+from jitwasm.frontend.emit.context import ModuleContext
+from jitwasm.frontend.emit.control import start_function
+from jitwasm.frontend.emit.dispatch import handlers
+from jitwasm.frontend.emit.function import FunctionEmitter
+from jitwasm.frontend.emit.prescan import count_branches, loop_assignments
+from jitwasm.frontend.events import FunctionBody
+from jitwasm.frontend.leb128 import UNEXPECTED_END
+from jitwasm.frontend.moduleinfo import ModuleInfo
+from jitwasm.frontend.reader import Reader, read_val_type
+from jitwasm.ir import FunctionIR
+from jitwasm.types import RefType, ValType
+
+__all__ = ["Translator"]
+
+SNAPSHOT_LIMIT = 16_000_000
+"""Locals times branches beyond which a function's locals are kept in stack slots: every branch
+takes a copy of the list of locals along."""
+_BRANCH_BYTES = (0x03, 0x04, 0x05, 0x0C, 0x0D, 0x0E, 0xD5, 0xD6)
+
+
+class Translator:
+    """Translates the bodies of one module, in any order."""
+
+    def __init__(self, info: ModuleInfo, config: Config) -> None:
+        self._module = ModuleContext(info, config)
+
+    def translate(self, body: FunctionBody) -> FunctionIR:
+        """Validate a body and emit its IR.
+
+        Raises:
+            CompileError: with the offset in the module, the function's index and its name.
+        """
+        try:
+            f, pos = self._begin(body)
+            _run(f, pos)
+            return f.finish()
+        except CompileError as error:
+            name = self._module.info.function_name(body.funcidx)
+            raise type(error)(error.message, error.offset, body.funcidx, name) from None
+
+    def _begin(self, body: FunctionBody) -> tuple[FunctionEmitter, int]:
+        """The emitter at the start of the code, and that position."""
+        module, code = self._module, body.body
+        reader = Reader(code, 0, None, body.offset)
+        params = module.func_types[body.funcidx].params
+        local_types = [*params, *self._read_locals(reader, len(params))]
+        in_memory = self._has_too_many_locals(code, reader.pos, len(local_types))
+        f = FunctionEmitter(module, body.funcidx, code, body.offset, local_types, in_memory)
+        f.uninitialized.update(
+            local
+            for local in range(len(params), len(local_types))
+            if _needs_value(local_types[local])
+        )
+        if b"\x03" in code and not in_memory:
+            f.assigned = loop_assignments(code, reader.pos, module.immediates)
+        return f, reader.pos
+
+    def _read_locals(self, reader: Reader, params: int) -> list[ValType]:
+        info, features = self._module.info, self._module.config.features
+        declared: list[tuple[int, ValType]] = []
+        total = params
+        for _ in range(reader.u32()):
+            offset = reader.offset
+            count = reader.u32()
+            total += count
+            if total >= 1 << 32:
+                raise MalformedError("too many locals", offset)
+            declared.append((count, read_val_type(reader, info.types, features)))
+        limit = self._module.config.limits.locals
+        if total > limit:
+            raise InvalidError(f"too many locals: {total}, the limit is {limit}", reader.offset)
+        return [type_ for count, type_ in declared for _ in range(count)]
+
+    def _has_too_many_locals(self, code: bytes, pos: int, count: int) -> bool:
+        if count * len(code) <= SNAPSHOT_LIMIT:
+            return False
+        bound = sum(map(code.count, map(_one_byte, _BRANCH_BYTES)))
+        if count * bound <= SNAPSHOT_LIMIT:
+            return False
+        return count * count_branches(code, pos, self._module.immediates) > SNAPSHOT_LIMIT
+
+
+def _one_byte(value: int) -> bytes:
+    return bytes([value])
+
+
+def _needs_value(type_: ValType) -> bool:
+    return isinstance(type_, RefType) and not type_.nullable
+
+
+def _run(f: FunctionEmitter, pos: int) -> None:
+    """Handle all instructions from `pos` on."""
+    tracked = f.in_memory or bool(f.uninitialized)
+    entries = handlers(f.module.config.features, tracked)
+    code, base = f.code, f.base
+    end = len(code)
+    start_function(f)
+    start = pos
+    try:
+        while pos < end:
+            start = pos
+            handler, row = entries[code[pos]]
+            pos = handler(f, pos + 1, row)
+    except CompileError as error:
+        if error.offset is None:
+            raise type(error)(error.message, base + start) from None
+        raise
+    except IndexError:
+        if _is_complete(f, start):
+            raise
+        raise MalformedError(UNEXPECTED_END, base + end) from None
+    if f.frames:
+        raise MalformedError(UNEXPECTED_END, base + end)
+
+
+def _is_complete(f: FunctionEmitter, start: int) -> bool:
+    """Whether the instruction at `start` has all its bytes: then the IndexError was our mistake."""
+    return start + 32 < len(f.code)

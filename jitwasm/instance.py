@@ -1,0 +1,230 @@
+"""Instances (specification: Execution, "Modules", Instantiation; JS API: `Instance`)."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import sys
+from array import array
+from typing import Any
+
+from jitwasm.backend.native import NativeRuntime, native
+from jitwasm.block import Block
+from jitwasm.blueprint import blueprint_of
+from jitwasm.cfunctions import CFunction
+from jitwasm.constants import evaluate
+from jitwasm.errors import Trap
+from jitwasm.exports import Exports
+from jitwasm.frontend.moduleinfo import DataSegment, ElementSegment, Export
+from jitwasm.func import FunctionAnchor, function_at
+from jitwasm.globals import Global, GlobalCell
+from jitwasm.linker import (
+    HostCallable,
+    Resolved,
+    Value,
+    exporter_of,
+    join,
+    lets_references_through,
+    resolve,
+    store_of,
+)
+from jitwasm.memory import Memory
+from jitwasm.module import CompiledModule
+from jitwasm.sealed import Unpicklable
+from jitwasm.store import Store, merge_all
+from jitwasm.table import Table, TableCore
+from jitwasm.tag import Tag
+from jitwasm.trapcodes import TrapCode
+from jitwasm.types import DefType, FuncType, GlobalType
+from jitwasm.values import from_ref, to_ref
+from jitwasm.vmctx import HostImport, VMContext, wasm_import
+
+__all__ = ["Instance"]
+
+
+class Instance(Unpicklable):
+    """A module brought to life: its own memories, tables and globals, linked to its imports.
+
+    Args:
+        module: the compiled module.
+        imports: `{"module": {"name": value}}`; both levels may also be objects with attributes. A
+            function import takes any callable, a ctypes function pointer (called directly), or an
+            exported function (called directly); others take a `Memory`, `Table`, `Global` or
+            `Tag`, and an immutable global also a plain value.
+
+    Raises:
+        LinkError: imports are missing or do not match; the message lists all of them.
+        Trap: a segment does not fit, or the start function trapped.
+        TypeError: an argument is of the wrong kind.
+
+    Attributes:
+        exports: what the module exports, by attribute or item.
+    """
+
+    __slots__ = ("__weakref__", "_context", "_store", "exports", "module")
+
+    exports: Exports
+    module: CompiledModule
+
+    def __init__(self, module: CompiledModule, imports: object = None) -> None:
+        # 1. The module is valid: there is no other kind of CompiledModule.
+        if not isinstance(module, CompiledModule):
+            raise TypeError(f"module must be a Module, not {type(module).__name__}")
+        sys.audit("jitwasm.instantiate", module, imports)
+        # 2. to 4. As many external values as imports, each matching.
+        resolved = resolve(module.info, imports)
+        self.module = module
+        self._store = _join_stores(resolved)
+        self._context = context = _allocate(module, resolved, self._store)
+        self._store = self._store.root()
+        self.exports = _exports_of(context, self._store)
+        _initialise(context)
+
+
+@functools.cache
+def _runtime() -> NativeRuntime:
+    """The native runtime, told how references are converted."""
+    runtime = native()
+    runtime.set_hooks(to_ref=to_ref, from_ref=from_ref)
+    return runtime
+
+
+def _join_stores(resolved: list[Resolved]) -> Store:
+    store = merge_all([s for r in resolved if (s := store_of(r)) is not None])
+    for item in resolved:
+        join(item, store)
+    return store.root()
+
+
+def _allocate(module: CompiledModule, resolved: list[Resolved], store: Store) -> VMContext:
+    """Steps 5 to 7: the module instance, with the values of its globals, tables and segments."""
+    _runtime()
+    info = module.info
+    context = VMContext(info, module.config, module.image(), blueprint_of(module))
+    context.enter_store(store)
+    if any(map(lets_references_through, resolved)):
+        # References of either side may come to lie anywhere in the store from now on.
+        store.members.add(context)
+        store.members |= {c for r in resolved if (c := exporter_of(r)) is not None}
+    # 5. The auxiliary instance: the imports. Their order is that of each index space.
+    for row, item in zip(info.imports, resolved, strict=True):
+        _bind(context, row.desc, item, store)
+    context.publish_funcrefs()
+    # 6. Values of globals (each sees those before it), tables and element segments;
+    # 7. the instances that hold them. Memories and tables need no values of their own.
+    for memory_type in info.memories[info.imported_memories :]:
+        memory = Memory._from_type(memory_type)
+        memory.join(store)
+        context.add_memory(memory)
+    for expression in info.global_inits:
+        context.add_defined_global(evaluate(expression, context))
+        context.globals[-1].join(store)
+    for tableidx in range(info.imported_tables, len(info.tables)):
+        init = info.table_inits.get(tableidx)
+        table = TableCore(info.tables[tableidx], 0 if init is None else evaluate(init, context))
+        table.join(store)
+        context.add_table(table)
+    for tag_type in info.tags[info.imported_tags :]:
+        context.add_tag(Tag._from_type(tag_type))
+    return context
+
+
+def _bind(context: VMContext, wanted: object, item: Resolved, store: Store) -> None:
+    if isinstance(item, FunctionAnchor):
+        context.add_function(wasm_import(item), store)
+    elif isinstance(item, (HostCallable, CFunction)):
+        assert isinstance(wanted, DefType) and isinstance(wanted.comp, FuncType)
+        context.add_function(_host_import(context, item, wanted.comp, store), store)
+    elif isinstance(item, Memory):
+        context.add_memory(item)
+    elif isinstance(item, Table):
+        context.add_table(item._core)
+    elif isinstance(item, Tag):
+        context.add_tag(item)
+    else:
+        context.add_imported_global(_cell_of(item, wanted, store))
+
+
+def _host_import(
+    context: VMContext, item: HostCallable | CFunction, type_: FuncType, store: Store
+) -> HostImport:
+    runtime, root = _runtime(), store.root()
+    if isinstance(item, CFunction):
+        made = runtime.c_function(type_, item.address, item.pointer, root.state, root.overflow)
+    else:
+        ways = context.config.host_calls
+        made = runtime.host_function(type_, item.target, root.state, root.overflow, ways)
+    return HostImport(made)
+
+
+def _cell_of(item: Global | Value, wanted: object, store: Store) -> GlobalCell:
+    if isinstance(item, Global):
+        return item._cell
+    assert isinstance(wanted, GlobalType)
+    cell = GlobalCell(wanted)
+    cell.bits = item.bits(store)
+    cell.join(store)
+    return cell
+
+
+def _initialise(context: VMContext) -> None:
+    """Steps 8 to 11: segments and the start function, in this order; what is done stays done."""
+    info = context.info
+    # 9. Element segments.
+    for elemidx, segment in enumerate(info.elements):
+        _place_elements(context, elemidx, segment)
+    # 10. Data segments.
+    for dataidx, data in enumerate(info.data):
+        _place_data(context, dataidx, data)
+    # 11. The start function.
+    if info.start is not None:
+        function_at(context.funcref(info.start))()
+
+
+def _place_elements(context: VMContext, elemidx: int, segment: ElementSegment) -> None:
+    if segment.mode == "declarative":
+        return  # elem.drop: an absent segment is an empty one
+    words = array(
+        "Q",
+        [
+            context.funcref(item) if isinstance(item, int) else evaluate(item, context)
+            for item in segment.items
+        ],
+    )
+    if segment.offset is None:
+        context.set_elem_segment(elemidx, Block(0, words.tobytes()), len(words))
+        return
+    table = context.tables[segment.tableidx]
+    start = evaluate(segment.offset, context)
+    if start + len(words) > table.size:
+        raise Trap(TrapCode.OUT_OF_BOUNDS_TABLE)
+    table.write(start, words)
+
+
+def _place_data(context: VMContext, dataidx: int, data: DataSegment) -> None:
+    if data.offset is None:
+        if dataidx < context.info.layout.data_segments:  # else no code can name it
+            context.set_data_segment(dataidx, data.payload)
+        return
+    memory = context.memories[data.memidx]
+    start = evaluate(data.offset, context)
+    if start + len(data.payload) > memory.size:
+        raise Trap(TrapCode.OUT_OF_BOUNDS_MEMORY)
+    ctypes.memmove(memory.base + start, data.payload, len(data.payload))
+
+
+def _exports_of(context: VMContext, store: Store) -> Exports:
+    names = {export.name: export for export in context.info.exports}
+
+    def make(export: Export) -> Any:
+        if export.kind == "function":
+            return function_at(context.funcref(export.index))
+        if export.kind == "memory":
+            return context.memories[export.index]
+        if export.kind == "table":
+            return context.tables[export.index].handle(context, store)
+        if export.kind == "global":
+            return context.globals[export.index].handle(context, store)
+        return context.tags[export.index]
+
+    return Exports(names, make)

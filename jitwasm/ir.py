@@ -1,0 +1,81 @@
+"""The data that goes from the frontend to the backend: the LLVM IR of one function.
+
+Functions are emitted one by one and put into LLVM modules (units) later, so the text of a
+function refers only to names that every unit defines: the metadata of `PREAMBLE`, the attribute
+groups #0 and #1, and functions. Every function, imported or defined, in this unit or not, is
+called as `@f<funcidx>(ptr %vmctx, ...)`; a unit gives each callee it does not define a stub of one
+jump through the callee's slot.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = [
+    "COLD",
+    "FUNCTION_ATTRIBUTES",
+    "FunctionIR",
+    "INVARIANT",
+    "PREAMBLE",
+    "TBAA_GLOBAL",
+    "TBAA_MEMORY",
+    "TBAA_TABLE",
+    "TBAA_VM",
+]
+
+PREAMBLE = """\
+!0 = !{!"branch_weights", i32 1, i32 2000}
+!1 = !{}
+!2 = !{!"jitwasm"}
+!3 = !{!"memory", !2, i64 0}
+!4 = !{!3, !3, i64 0}
+!5 = !{!"vm", !2, i64 0}
+!6 = !{!5, !5, i64 0}
+!7 = !{!"table", !2, i64 0}
+!8 = !{!7, !7, i64 0}
+!9 = !{!"global", !2, i64 0}
+!10 = !{!9, !9, i64 0}
+"""
+"""Metadata every unit ends with; the constants below are suffixes of instructions."""
+
+COLD = ", !prof !0"
+"""On `br i1 %trap, label %cold, label %go`: the first target is unlikely."""
+INVARIANT = ", !invariant.load !1, !tbaa !6"
+"""On loads of vmctx fields that never change."""
+TBAA_MEMORY = ", !tbaa !4"
+"""On accesses to linear memory (all memories: two may be the same one, imported twice)."""
+TBAA_VM = ", !tbaa !6"
+"""On accesses to vmctx, records and segments that may change (sizes)."""
+TBAA_TABLE = ", !tbaa !8"
+"""On accesses to table elements."""
+TBAA_GLOBAL = ", !tbaa !10"
+"""On accesses to cells of globals."""
+
+FUNCTION_ATTRIBUTES = 'attributes #0 = { uwtable "probe-stack"="inline-asm" }'
+"""Attributes of every function defined from wasm: tables for unwinding, stack probes."""
+
+
+@dataclass(frozen=True)
+class FunctionIR:
+    """One translated function.
+
+    Attributes:
+        funcidx: its index in the module.
+        text: its `define ... #0 { ... }`.
+        calls: for each function it refers to by `@f<funcidx>`: index -> LLVM function type, such
+            as "i32 (ptr, i32)". A function that contains tail calls is defined with the universal
+            prototype; `universal` says so, and callers in the same unit must then go through a
+            stub or use that prototype.
+        declares: LLVM declarations it needs (intrinsics, libcalls), each one line.
+        fn_ir: LLVM function type of its own definition.
+        body_size: bytes of wasm code, the measure of cost.
+        universal: whether it is defined with the universal prototype.
+    """
+
+    funcidx: int
+    text: str
+    calls: dict[int, str]
+    declares: frozenset[str]
+    fn_ir: str
+    body_size: int
+    universal: bool = False

@@ -1,0 +1,167 @@
+"""What compilation leaves: a module's description and its machine code, not yet bound to anything.
+
+A `CompiledModule` is immutable and belongs to no store: any number of instances, in any threads,
+share it. The public `Module` (pipeline.py) is a compiled module that can also be made from bytes.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from jitwasm.backend.native import CodeImage, FrameInfo, native
+from jitwasm.config import Config
+from jitwasm.frontend.moduleinfo import ModuleInfo
+from jitwasm.types import (
+    DefType,
+    ExternType,
+    FuncType,
+    GlobalType,
+    MemoryType,
+    TableType,
+    TagType,
+)
+
+__all__ = ["CompiledModule", "ExportDescriptor", "ImportDescriptor", "ModuleParts"]
+
+
+@dataclass(frozen=True)
+class ImportDescriptor:
+    """One import of a module (JavaScript API: `ModuleImportDescriptor`).
+
+    Attributes:
+        module, name: what it asks for.
+        kind: "function", "table", "memory", "global" or "tag".
+        type: the type wanted; of a function a `FuncType`.
+    """
+
+    module: str
+    name: str
+    kind: str
+    type: FuncType | TableType | MemoryType | GlobalType | TagType
+
+
+@dataclass(frozen=True)
+class ExportDescriptor:
+    """One export of a module (JavaScript API: `ModuleExportDescriptor`).
+
+    Attributes:
+        name: under which it is exported.
+        kind: "function", "table", "memory", "global" or "tag".
+        type: its type; of a function a `FuncType`.
+    """
+
+    name: str
+    kind: str
+    type: FuncType | TableType | MemoryType | GlobalType | TagType
+
+
+@dataclass(frozen=True)
+class ModuleParts:
+    """Everything a module consists of. Plain data.
+
+    Attributes:
+        data: the bytes it was made from.
+        info: what they describe.
+        objects: ELF objects that together define its functions.
+        fingerprint: on what machines, with what versions, the objects are valid.
+        config: how it was compiled.
+    """
+
+    data: bytes
+    info: ModuleInfo
+    objects: tuple[bytes, ...]
+    fingerprint: str
+    config: Config
+
+
+class CompiledModule:
+    """A module that has been validated and compiled."""
+
+    __slots__ = ("__weakref__", "_image", "_lock", "_parts")
+
+    def __init__(self, parts: ModuleParts) -> None:
+        self._parts = parts
+        self._image: CodeImage | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def info(self) -> ModuleInfo:
+        """Its index spaces and segments (internal)."""
+        return self._parts.info
+
+    @property
+    def config(self) -> Config:
+        """The configuration it was compiled with."""
+        return self._parts.config
+
+    @property
+    def objects(self) -> tuple[bytes, ...]:
+        """The ELF objects that define its functions."""
+        return self._parts.objects
+
+    @property
+    def name(self) -> str | None:
+        """The module's name from its name section, if it has one."""
+        return self.info.names.module
+
+    def imports(self) -> list[ImportDescriptor]:
+        """What instantiation has to provide, in the module's order."""
+        return [
+            ImportDescriptor(row.module, row.name, *_described(row.desc))
+            for row in self.info.imports
+        ]
+
+    def exports(self) -> list[ExportDescriptor]:
+        """What an instance provides, in the module's order."""
+        return [ExportDescriptor(row.name, *_described(row.type)) for row in self.info.exports]
+
+    def custom_sections(self, name: str) -> list[bytes]:
+        """The contents of every custom section of this name, in the module's order."""
+        if not isinstance(name, str):
+            raise TypeError(f"a section's name is a str, not {type(name).__name__}")
+        return [row.payload for row in self.info.custom_sections if row.name == name]
+
+    def image(self) -> CodeImage:
+        """The machine code, loaded into executable memory on first use (internal)."""
+        with self._lock:
+            if self._image is None:
+                self._image = native().load(self.objects, self._describe)
+            return self._image
+
+    def _describe(self, symbol: str) -> FrameInfo | None:
+        """What a traceback says about the function of a symbol `f<idx>`."""
+        if not symbol[1:].isdecimal():
+            return None
+        funcidx = int(symbol[1:])
+        return FrameInfo(funcidx, self.info.function_name(funcidx), self.name)
+
+    def __copy__(self) -> CompiledModule:
+        return self
+
+    def __deepcopy__(self, memo: object) -> CompiledModule:
+        return self
+
+    def __repr__(self) -> str:
+        name = f" {self.name!r}" if self.name else ""
+        counts = f"{len(self.info.imports)} imports, {len(self.info.exports)} exports"
+        return f"<{type(self).__module__}.{type(self).__qualname__}{name}: {counts}>"
+
+
+_KINDS: dict[type, str] = {
+    DefType: "function",
+    TableType: "table",
+    MemoryType: "memory",
+    GlobalType: "global",
+    TagType: "tag",
+}
+
+
+def _described(
+    type_: ExternType,
+) -> tuple[str, FuncType | TableType | MemoryType | GlobalType | TagType]:
+    kind = _KINDS[type(type_)]
+    if isinstance(type_, DefType):
+        assert isinstance(type_.comp, FuncType)
+        return kind, type_.comp
+    return kind, type_

@@ -1,0 +1,195 @@
+"""A compilation in the background: source -> session -> promise.
+
+Each promise has one thread of its own, which reads the source and translates; what the source
+needs an event loop for runs as a task in the loop of the caller, or in a private one where the
+caller has none. The thread is a daemon: an abandoned promise does not keep the program alive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import dataclasses
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import CancelledError, Future
+from typing import Any, Generic, TypeVar
+
+from jitwasm.config import Config
+from jitwasm.pipeline import CompileSession, Module, Progress, buffer_bytes
+from jitwasm.promise import Promise
+from jitwasm.sources import ByteStream, chunk_bytes, is_pending, open_source
+
+__all__ = ["compile_source"]
+
+T = TypeVar("T")
+
+
+def compile_source(
+    source: Any,
+    api: str,
+    config: Config | None,
+    then: Callable[[Module], T],
+    buffer_only: bool = False,
+) -> Promise[T]:
+    """Compile a source in the background.
+
+    Args:
+        source: what `compile_streaming` takes.
+        api: the function the caller called, for messages.
+        config: how to compile.
+        then: makes the promise's result of the module; runs in the promise's thread.
+        buffer_only: accept nothing but an object with the buffer protocol.
+
+    Returns:
+        A promise, to which every failure goes: nothing is raised here.
+    """
+    promise: Promise[T] = Promise()
+    try:
+        sys.audit("jitwasm.compile", source)
+        if buffer_only:
+            source = buffer_bytes(source, api)
+        _Job(promise, api, config, then).start(source)
+    except Exception as error:
+        promise._reject(error)
+    return promise
+
+
+class _Job(Generic[T]):
+    def __init__(
+        self, promise: Promise[T], api: str, config: Config | None, then: Callable[[Module], T]
+    ) -> None:
+        self._promise = promise
+        self._api = api
+        self._session = CompileSession(config)
+        self._then = then
+        self._stream: ByteStream | None = None
+        # Where asynchronous sources live: the caller's loop, or one that this thread runs.
+        self._callers_loop = asyncio._get_running_loop()
+        self._private_loop: asyncio.AbstractEventLoop | None = None
+        self._task: Future[Any] | asyncio.Task[Any] | None = None
+
+    def start(self, source: Any) -> None:
+        if not is_pending(source):
+            self._stream = open_source(source, self._api)
+        if not isinstance(source, Future) and (self._stream is None or _is_async(self._stream)):
+            self._promise._loop = self._callers_loop
+        self._promise._find_progress = self._progress
+        self._promise._on_cancel = self._cancel
+        context = contextvars.copy_context()
+        threading.Thread(
+            target=context.run, args=(self._run, source), name="jitwasm-promise", daemon=True
+        ).start()
+
+    def _run(self, source: Any) -> None:
+        try:
+            self._read(source)
+            result = self._then(self._session.finish())
+        except (CancelledError, asyncio.CancelledError):
+            self._promise.cancel()
+        except BaseException as error:
+            self._promise._reject(error)
+        else:
+            self._promise._resolve(result)
+        finally:
+            if self._private_loop is not None:
+                self._private_loop.run_until_complete(self._private_loop.shutdown_asyncgens())
+                self._private_loop.close()
+
+    def _read(self, source: Any) -> None:
+        if self._stream is None:
+            self._stream = self._resolve(source)
+        stream = self._stream
+        if self._promise.cancelled():
+            raise CancelledError
+        try:
+            if _is_async(stream):
+                self._run_in_loop(self._transfer(stream))
+            else:
+                assert not isinstance(stream.chunks, AsyncIterator)
+                for chunk in stream.chunks:
+                    self._session.feed(chunk_bytes(chunk, self._api))
+        except BaseException:
+            self._session.cancel()
+            self._close(stream)
+            raise
+
+    def _resolve(self, source: Any) -> ByteStream:
+        while is_pending(source):
+            if isinstance(source, Future):
+                source = source.result()
+            else:
+                source = self._run_in_loop(_await(source))
+        return open_source(source, self._api)
+
+    async def _transfer(self, stream: ByteStream) -> None:
+        assert isinstance(stream.chunks, AsyncIterator)
+        async for chunk in stream.chunks:
+            data = chunk_bytes(chunk, self._api)
+            if self._private_loop is None:
+                await asyncio.to_thread(self._session.feed, data)
+            else:
+                self._session.feed(data)
+
+    def _run_in_loop(self, work: Coroutine[Any, Any, Any]) -> Any:
+        if self._callers_loop is not None:
+            return self._run_in_callers_loop(work, self._callers_loop)
+        if self._private_loop is None:
+            self._private_loop = asyncio.new_event_loop()
+        self._task = self._private_loop.create_task(work)
+        return self._private_loop.run_until_complete(self._task)
+
+    def _run_in_callers_loop(
+        self, work: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop
+    ) -> Any:
+        try:
+            self._task = task = asyncio.run_coroutine_threadsafe(_outcome(work), loop)
+        except RuntimeError:  # the loop has been closed
+            work.close()
+            raise
+        value, error = task.result()
+        if error is not None:
+            raise error
+        return value
+
+    def _close(self, stream: ByteStream) -> None:
+        # Whatever goes wrong here comes after the error that is reported.
+        with contextlib.suppress(Exception, CancelledError, asyncio.CancelledError):
+            closing = stream.close()
+            if asyncio.iscoroutine(closing):
+                self._run_in_loop(closing)
+
+    def _cancel(self) -> None:
+        """The promise has been cancelled, by any thread."""
+        self._session.cancel()
+        if self._stream is not None:
+            with contextlib.suppress(Exception):
+                self._stream.abort()
+        task, loop = self._task, self._private_loop
+        if isinstance(task, Future):
+            task.cancel()
+        elif task is not None and loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nothing to cancel
+                loop.call_soon_threadsafe(task.cancel)
+
+    def _progress(self) -> Progress:
+        total = self._stream.total if self._stream else None
+        return dataclasses.replace(self._session.progress, bytes_total=total)
+
+
+def _is_async(stream: ByteStream) -> bool:
+    return isinstance(stream.chunks, AsyncIterator)
+
+
+async def _await(awaitable: Any) -> Any:
+    return await awaitable
+
+
+async def _outcome(work: Coroutine[Any, Any, Any]) -> tuple[Any, Exception | None]:
+    """Result and exception as a value: asyncio exchanges some exceptions on their way out."""
+    try:
+        return await work, None
+    except Exception as error:
+        return None, error

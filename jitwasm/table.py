@@ -1,0 +1,233 @@
+"""Tables (specification: Runtime Structure, "Table Instances"; JS API: `Table`).
+
+Elements are reference words in a reserved range that never moves. `TableCore` is the table itself,
+shared by the instances that use it; `Table` is its one Python object, which keeps alive what the
+elements may refer to. The split keeps instances out of reference cycles with their own tables.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+from collections.abc import Iterator, Sequence
+
+from jitwasm.abi import TABLE_RECORD
+from jitwasm.backend.memmap import Reservation
+from jitwasm.block import Block, write_word
+from jitwasm.sealed import Unpicklable
+from jitwasm.store import Linked, Member, Store
+from jitwasm.types import I32, I64, Limits, RefType, TableType, ValType
+from jitwasm.values import integer, parse_ref_type, ref_object, ref_word
+
+__all__ = ["Table", "TableCore"]
+
+TABLE_LIMIT = 10_000_000
+"""Elements any table may have (JavaScript API: "Implementation-defined Limits")."""
+
+_SIZE = TABLE_RECORD.offset["size"] // 8
+_MAX_LENGTH = {I32: (1 << 32) - 1, I64: (1 << 64) - 1}
+
+
+class TableCore(Linked):
+    """A table as instances see it.
+
+    Attributes:
+        declared: its type as declared.
+        record: the TableRecord.
+        base: address of element 0.
+        maximum: elements it can really grow to.
+    """
+
+    __slots__ = ("_handle", "_reservation", "base", "declared", "maximum", "record")
+
+    def __init__(self, type_: TableType, fill: int = 0) -> None:
+        super().__init__()
+        limits = type_.limits
+        if limits.minimum > TABLE_LIMIT:
+            raise MemoryError(f"a table of {limits.minimum} elements: the limit is {TABLE_LIMIT}")
+        self.declared = type_
+        self._handle: weakref.ref[Table] | None = None
+        self.maximum = min(TABLE_LIMIT if limits.maximum is None else limits.maximum, TABLE_LIMIT)
+        # All of it is accessible from the start: bounds are checked by comparison, and the
+        # kernel gives pages only where they are touched.
+        self._reservation = Reservation(max(8 * self.maximum, 8))
+        self._reservation.commit(0, max(8 * self.maximum, 8))
+        self.base = self._reservation.base
+        self.record = Block(TABLE_RECORD.size)
+        for field, value in (
+            ("base", self.base),
+            ("size", limits.minimum),
+            ("maximum", self.maximum),
+        ):
+            self.record.words[TABLE_RECORD.offset[field] // 8] = value
+        if fill:
+            self.write(0, [fill] * limits.minimum)
+
+    @property
+    def size(self) -> int:
+        return self.record.words[_SIZE]
+
+    @property
+    def type(self) -> TableType:
+        """Its type, with the current size as minimum."""
+        declared = self.declared
+        limits = Limits(self.size, declared.limits.maximum)
+        return TableType(limits, declared.element, declared.addr)
+
+    def read_words(self) -> list[int]:
+        """The words of all elements."""
+        return list((ctypes.c_uint64 * self.size).from_address(self.base))
+
+    def write(self, start: int, words: Sequence[int]) -> None:
+        """Store reference words; the caller has checked the range."""
+        if words:
+            array = (ctypes.c_uint64 * len(words))(*words)
+            ctypes.memmove(self.base + 8 * start, array, 8 * len(words))
+
+    def handle(self, keep: Member | None = None, store: Store | None = None) -> Table:
+        """The one Python object of this table; `keep` is the context it is reached through."""
+        found = self._handle() if self._handle is not None else None
+        if found is None:
+            found = Table._from_core(self, keep, store)
+            self._handle = weakref.ref(found)
+        return found
+
+
+class Table(Unpicklable):
+    """A table of references: functions or, for "externref", any Python objects.
+
+    `t[i]` and `t.get(i)` give exported functions as the same Python object every time; unset
+    elements are None. Access out of range, also with a negative index, raises `IndexError`.
+
+    Args:
+        element: "funcref" (or "anyfunc"), "externref", or a `RefType`.
+        initial: number of elements.
+        maximum: elements it may grow to.
+        init: the first value of all elements.
+        address: "i32" or "i64", the type of indices in WebAssembly code.
+
+    Raises:
+        TypeError: an argument is of the wrong kind.
+        ValueError: sizes out of range.
+    """
+
+    __slots__ = ("__weakref__", "_core", "_keep", "_store")
+
+    def __init__(
+        self,
+        element: str | ValType,
+        initial: int,
+        maximum: int | None = None,
+        init: object = None,
+        *,
+        address: str = "i32",
+    ) -> None:
+        if address not in ("i32", "i64"):
+            raise ValueError(f"address must be 'i32' or 'i64', not {address!r}")
+        type_ = parse_ref_type(element)
+        index = I32 if address == "i32" else I64
+        limits = _checked_limits(initial, maximum, _MAX_LENGTH[index])
+        self._keep: Member | None = None
+        self._store: Store | None = None
+        self._core = TableCore(TableType(limits, type_, index))
+        self._core._handle = weakref.ref(self)
+        if init is not None or not type_.nullable:
+            word = self._word(init)
+            self._core.write(0, [word] * limits.minimum)
+
+    @classmethod
+    def _from_core(cls, core: TableCore, keep: Member | None, store: Store | None) -> Table:
+        self = cls.__new__(cls)
+        self._core = core
+        self._keep = keep
+        self._store = store
+        return self
+
+    def _attach(self, store: Store) -> None:
+        """Belong to a store, and keep it alive."""
+        self._core.join(store)
+        self._store = store.root()
+
+    def _word(self, value: object) -> int:
+        if value is None:
+            return ref_word(None, self.element, Store()) if not self.element.nullable else 0
+        store = self._core.linked_store
+        if store is None:
+            store = Store()
+        self._attach(store)
+        return ref_word(value, self.element, store)
+
+    @property
+    def type(self) -> TableType:
+        """Its type, with the current length as minimum."""
+        return self._core.type
+
+    @property
+    def element(self) -> RefType:
+        """The type of its elements."""
+        return self._core.declared.element
+
+    def __len__(self) -> int:
+        return self._core.size
+
+    def __bool__(self) -> bool:
+        return True
+
+    def _element_address(self, index: object) -> int:
+        position = integer(index, "table index")
+        size = self._core.size
+        if not 0 <= position < size:
+            raise IndexError(f"index {position} is out of bounds for a table of {size} elements")
+        return self._core.base + 8 * position
+
+    def get(self, index: int) -> object:
+        """The element at `index`: a function, an object, or None."""
+        word = ctypes.c_uint64.from_address(self._element_address(index)).value
+        return ref_object(word, self.element)
+
+    def set(self, index: int, value: object = None) -> None:
+        """Store an element: an exported function or None; any object in an externref table."""
+        address = self._element_address(index)
+        write_word(address, self._word(value))
+
+    def grow(self, count: int, value: object = None) -> int:
+        """Append `count` elements of one value and return the old length.
+
+        Raises:
+            ValueError: it would exceed the maximum.
+        """
+        delta = integer(count, "count")
+        word = self._word(value)
+        core = self._core
+        old = core.size
+        if delta < 0 or old + delta > core.maximum:
+            raise ValueError(
+                f"cannot grow a table of {old} elements, at most {core.maximum}, by {delta}"
+            )
+        core.write(old, [word] * delta)
+        core.record.words[_SIZE] = old + delta
+        return old
+
+    def __getitem__(self, index: int) -> object:
+        return self.get(index)
+
+    def __setitem__(self, index: int, value: object) -> None:
+        self.set(index, value)
+
+    def __iter__(self) -> Iterator[object]:
+        return (self.get(i) for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"<Table {self.type}>"
+
+
+def _checked_limits(initial: object, maximum: object, bound: int) -> Limits:
+    minimum = integer(initial, "initial")
+    if not 0 <= minimum <= TABLE_LIMIT:
+        raise ValueError(f"initial must be between 0 and {TABLE_LIMIT}, not {minimum}")
+    if maximum is None:
+        return Limits(minimum)
+    most = integer(maximum, "maximum")
+    if not minimum <= most <= bound:
+        raise ValueError(f"maximum must be between {minimum} and {bound}, not {most}")
+    return Limits(minimum, most)

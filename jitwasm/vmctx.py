@@ -1,0 +1,195 @@
+"""Contexts: the native side of an instance (specification: "Module Instances").
+
+A `VMContext` owns the vmctx that compiled code gets as its first argument, the FuncRefs of its
+functions and the environments of its host imports, and keeps alive everything their pointers
+lead to. It never holds its store (see store.py) nor a public object that holds a store.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jitwasm.abi import ENV, FUNCREF
+from jitwasm.backend.native import CodeImage, HostFunction
+from jitwasm.block import Block, address_of_bytes, read_word
+from jitwasm.blueprint import FUNCREF_WORDS, Blueprint
+from jitwasm.config import Config
+from jitwasm.frontend.moduleinfo import ModuleInfo
+from jitwasm.func import FunctionAnchor, FunctionSpace, make_funcref
+from jitwasm.globals import GlobalCell
+from jitwasm.memory import Memory
+from jitwasm.store import Member, Store
+from jitwasm.table import TableCore
+from jitwasm.tag import Tag
+
+__all__ = ["HostImport", "ImportedFunction", "VMContext", "WasmImport", "wasm_import"]
+
+
+@dataclass(frozen=True)
+class WasmImport:
+    """An imported function of another instance: its FuncRef and who owns that."""
+
+    funcref: int
+    code: int
+    env: int
+    context: Member
+
+
+def wasm_import(anchor: FunctionAnchor) -> WasmImport:
+    """The import of an exported function: compiled code will call it directly."""
+    code = read_word(anchor.funcref + FUNCREF.offset["code"])
+    env = read_word(anchor.funcref + FUNCREF.offset["env"])
+    return WasmImport(anchor.funcref, code, env, anchor.context)
+
+
+@dataclass(frozen=True)
+class HostImport:
+    """An imported Python callable or C function: its environment is the importer's."""
+
+    function: HostFunction
+
+    @property
+    def code(self) -> int:
+        return self.function.code
+
+    @property
+    def env(self) -> int:
+        return self.function.env
+
+
+ImportedFunction = WasmImport | HostImport
+
+
+class VMContext(FunctionSpace):
+    """One instance as compiled code sees it.
+
+    Attributes:
+        info: the module's declarations.
+        functions: the imported functions.
+        memories, tables, globals, tags: the members of the index spaces, in order.
+    """
+
+    __slots__ = (
+        "_block",
+        "_extra_funcrefs",
+        "_funcrefs",
+        "_image",
+        "_keep",
+        "_positions",
+        "functions",
+        "globals",
+        "info",
+        "memories",
+        "tables",
+        "tags",
+    )
+
+    def __init__(
+        self, info: ModuleInfo, config: Config, image: CodeImage, blueprint: Blueprint
+    ) -> None:
+        super().__init__(config)
+        self.info = info
+        self._image = image
+        self._block = Block(info.layout.size, blueprint.vmctx)
+        self._funcrefs = Block(len(blueprint.funcrefs), blueprint.funcrefs)
+        self._positions = blueprint.positions
+        self._extra_funcrefs: dict[int, Block] = {}
+        self._keep: list[object] = []
+        self.functions: list[ImportedFunction] = []
+        self.memories: list[Memory] = []
+        self.tables: list[TableCore] = []
+        self.globals: list[GlobalCell] = []
+        self.tags: list[Tag] = []
+        env = FUNCREF.offset["env"] // 8
+        for place in range(len(self._positions)):
+            self._funcrefs.words[env + FUNCREF_WORDS * place] = self.address
+
+    @property
+    def address(self) -> int:
+        """Of the vmctx."""
+        return self._block.address
+
+    def set_word(self, offset: int, value: int) -> None:
+        """Write one field of the vmctx."""
+        self._block.words[offset // 8] = value
+
+    def enter_store(self, store: Store) -> None:
+        """Point the environment to its store, from now on and through merges."""
+        self.set_word(ENV.offset["overflow"], store.overflow)
+        self.set_word(ENV.offset["store"], store.state)
+        store.add_environment(self.address, self)
+
+    def add_function(self, imported: ImportedFunction, store: Store) -> None:
+        """Bind the next imported function."""
+        slot = self.info.layout.import_slot(len(self.functions))
+        self.set_word(slot, imported.code)
+        self.set_word(slot + 8, imported.env)
+        self.functions.append(imported)
+        if isinstance(imported, HostImport):
+            store.add_environment(imported.env, self)
+
+    def add_memory(self, memory: Memory) -> None:
+        memidx = len(self.memories)
+        layout, record = self.info.layout, memory.record
+        self.set_word(layout.memory_base(memidx), memory.base)
+        self.set_word(layout.memory_record(memidx), record)
+        self.memories.append(memory)
+
+    def add_table(self, table: TableCore) -> None:
+        tableidx = len(self.tables)
+        layout = self.info.layout
+        self.set_word(layout.table_base(tableidx), table.base)
+        self.set_word(layout.table_record(tableidx), table.record.address)
+        self.tables.append(table)
+
+    def add_imported_global(self, cell: GlobalCell) -> None:
+        self.set_word(self.info.layout.imported_global(len(self.globals)), cell.address)
+        self.globals.append(cell)
+
+    def add_defined_global(self, bits: int) -> None:
+        """Define the next global, with its initial value."""
+        globalidx = len(self.globals)
+        offset = self.info.layout.global_cell(globalidx)
+        cell = GlobalCell(self.info.globals[globalidx], self._block, offset)
+        cell.bits = bits
+        self.globals.append(cell)
+
+    def add_tag(self, tag: Tag) -> None:
+        self.set_word(self.info.layout.tag(len(self.tags)), tag.address)
+        self.tags.append(tag)
+
+    def set_data_segment(self, dataidx: int, payload: bytes) -> None:
+        """Make a passive data segment available."""
+        offset = self.info.layout.data_segment(dataidx)
+        self.set_word(offset, address_of_bytes(payload))
+        self.set_word(offset + 8, len(payload))
+
+    def set_elem_segment(self, elemidx: int, words: Block, count: int) -> None:
+        """Make a passive element segment available."""
+        offset = self.info.layout.elem_segment(elemidx)
+        self.set_word(offset, words.address)
+        self.set_word(offset + 8, count)
+        self._keep.append(words)
+
+    def publish_funcrefs(self) -> None:
+        """Fill in the pointers that `ref.func` loads, once all imports are bound."""
+        for funcidx in self.info.declared_functions:
+            self.set_word(self.info.layout.func_ref(funcidx), self.funcref(funcidx))
+
+    def funcref(self, funcidx: int) -> int:
+        """The address of a function's FuncRef: an imported wasm function keeps its own."""
+        place = self._positions.get(funcidx)
+        if place is not None:
+            return self._funcrefs.address + FUNCREF.size * place
+        imported = self.functions[funcidx]
+        if isinstance(imported, WasmImport):
+            return imported.funcref
+        block = self._extra_funcrefs.get(funcidx)
+        if block is None:
+            made = make_funcref(imported.code, imported.env, self.info.functions[funcidx], funcidx)
+            block = self._extra_funcrefs.setdefault(funcidx, made)
+        return block.address
+
+    def describe_function(self, funcidx: int) -> tuple[str, str]:
+        name = self.info.function_name(funcidx)
+        return name or str(funcidx), f"WebAssembly function {self.info.func_type(funcidx)}"

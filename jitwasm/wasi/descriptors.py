@@ -1,0 +1,142 @@
+"""Descriptors: what a program holds for files, folders, streams and sockets, and their table.
+
+Every operation has a default here that refuses with the error number POSIX has for it, so each
+kind of descriptor implements only what it can do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from jitwasm.wasi.abi import FdFlags, FileStat, FileType, Rights, WasiError, Whence
+
+if TYPE_CHECKING:
+    from jitwasm.wasi.paths import Directory
+
+__all__ = ["ALL_RIGHTS", "Descriptor", "DescriptorTable"]
+
+ALL_RIGHTS = Rights((1 << 30) - 1)
+MAX_DESCRIPTORS = 65536
+
+
+class Descriptor:
+    """One open file, folder, stream or socket.
+
+    Attributes:
+        filetype: what it is.
+        rights: what may be done with it.
+        inheriting: what may at most be done with what is opened through it.
+        flags: its file status flags.
+        preopen: the guest's name of a preopened folder, else None.
+    """
+
+    filetype = FileType.UNKNOWN
+    directory: Directory | None = None
+
+    def __init__(self, rights: Rights = ALL_RIGHTS, inheriting: Rights = ALL_RIGHTS) -> None:
+        self.rights = rights
+        self.inheriting = inheriting
+        self.flags = FdFlags(0)
+        self.preopen: str | None = None
+
+    def need(self, rights: Rights) -> None:
+        """Refuse unless all of `rights` are held."""
+        if rights & ~self.rights:
+            raise WasiError("NOTCAPABLE")
+
+    def read(self, buffers: Sequence[memoryview]) -> int:
+        """Fill buffers from the current position; 0 at the end."""
+        raise WasiError("BADF")
+
+    def write(self, buffers: Sequence[memoryview]) -> int:
+        raise WasiError("BADF")
+
+    def pread(self, buffers: Sequence[memoryview], offset: int) -> int:
+        raise WasiError("SPIPE")
+
+    def pwrite(self, buffers: Sequence[memoryview], offset: int) -> int:
+        raise WasiError("SPIPE")
+
+    def seek(self, offset: int, whence: Whence) -> int:
+        raise WasiError("SPIPE")
+
+    def stat(self) -> FileStat:
+        return FileStat(0, 0, self.filetype, 1, 0, 0, 0, 0)
+
+    def set_size(self, size: int) -> None:
+        raise WasiError("INVAL")
+
+    def set_times(self, atim: int | None, mtim: int | None) -> None:
+        """Set the times that are not None, in nanoseconds."""
+        raise WasiError("BADF")
+
+    def set_flags(self, flags: FdFlags) -> None:
+        self.flags = flags
+
+    def allocate(self, offset: int, size: int) -> None:
+        raise WasiError("SPIPE")
+
+    def advise(self, offset: int, size: int, advice: int) -> None:
+        raise WasiError("SPIPE")
+
+    def sync(self, data_only: bool) -> None:
+        raise WasiError("INVAL")
+
+    def fileno(self) -> int | None:
+        """The host's descriptor to wait on, or None if it is always ready."""
+        return None
+
+    def readable(self) -> int:
+        """How many bytes can be read at once, as far as known."""
+        return 1
+
+    def close(self) -> None:
+        """Release what it holds; called once."""
+
+
+class DescriptorTable:
+    """A program's descriptors by number. Closing one frees its number for reuse."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, Descriptor] = {}
+        self._next = 0
+
+    def __getitem__(self, fd: int) -> Descriptor:
+        try:
+            return self._open[fd & 0xFFFFFFFF]
+        except KeyError:
+            raise WasiError("BADF") from None
+
+    def add(self, descriptor: Descriptor) -> int:
+        """Give it the lowest number not used before the next free one."""
+        if len(self._open) >= MAX_DESCRIPTORS:
+            descriptor.close()
+            raise WasiError("MFILE")
+        while self._next in self._open:
+            self._next += 1
+        self._open[self._next] = descriptor
+        return self._next
+
+    def close(self, fd: int) -> None:
+        descriptor = self[fd]
+        del self._open[fd]
+        self._next = min(self._next, fd)
+        descriptor.close()
+
+    def renumber(self, old: int, new: int) -> None:
+        """Move `old` to the number `new`, closing what was there."""
+        descriptor = self[old]
+        if old == new:
+            return
+        replaced = self[new]
+        del self._open[old]
+        self._open[new] = descriptor
+        self._next = min(self._next, old)
+        replaced.close()
+
+    def close_all(self) -> None:
+        for descriptor in self._open.values():
+            descriptor.close()
+        self._open.clear()
+        self._next = 0

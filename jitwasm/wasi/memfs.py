@@ -1,0 +1,361 @@
+"""Files and folders that live in memory: given as a dict of names to bytes, readable afterwards."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Union
+
+from jitwasm.wasi.abi import FdFlags, FileStat, FileType, OFlags, Rights, WasiError, Whence
+from jitwasm.wasi.descriptors import Descriptor
+from jitwasm.wasi.hostfs import OpenDirectory
+from jitwasm.wasi.paths import Directory
+
+__all__ = ["MemoryDirectory", "MemoryFile"]
+
+Tree = Mapping[str, Union[bytes, "Tree"]]
+_inodes = itertools.count(1)
+MAX_FILE = 1 << 40
+
+
+class _Node:
+    """What files, links and folders in memory have in common."""
+
+    filetype = FileType.UNKNOWN
+
+    def __init__(self) -> None:
+        self.ino = next(_inodes)
+        self.nlink = 1
+        self.atim = self.mtim = self.ctim = time.time_ns()
+
+    @property
+    def size(self) -> int:
+        return 0
+
+    def touch(self) -> None:
+        self.mtim = self.ctim = time.time_ns()
+
+    def stat_node(self) -> FileStat:
+        return FileStat(
+            0, self.ino, self.filetype, self.nlink, self.size, self.atim, self.mtim, self.ctim
+        )
+
+    def set_node_times(self, atim: int | None, mtim: int | None) -> None:
+        self.atim = self.atim if atim is None else atim
+        self.mtim = self.mtim if mtim is None else mtim
+        self.ctim = time.time_ns()
+
+
+class MemoryFile(_Node):
+    """The contents of a file, `data`."""
+
+    filetype = FileType.REGULAR_FILE
+
+    def __init__(self, data: bytes = b"") -> None:
+        super().__init__()
+        self.data = bytearray(data)
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+
+class _Link(_Node):
+    filetype = FileType.SYMBOLIC_LINK
+
+    def __init__(self, target: str) -> None:
+        super().__init__()
+        self.target = target
+
+    @property
+    def size(self) -> int:
+        return len(self.target.encode())
+
+
+class MemoryDirectory(_Node):
+    """A folder in memory.
+
+    Attributes:
+        children: entries by name.
+        writable: whether the program may change anything below it.
+    """
+
+    filetype = FileType.DIRECTORY
+
+    def __init__(self, writable: bool = True) -> None:
+        super().__init__()
+        self.writable = writable
+        self.children: dict[str, _Node] = {}
+        self.removed = False
+
+    @classmethod
+    def of_tree(cls, tree: Tree, writable: bool = True) -> MemoryDirectory:
+        """From names to bytes; a name may have slashes, a value may be another dict."""
+        root = cls(writable)
+        for name, value in tree.items():
+            folder = root
+            *parents, last = [part for part in name.split("/") if part]
+            for parent in parents:
+                below = folder.children.setdefault(parent, cls(writable))
+                if not isinstance(below, MemoryDirectory):
+                    raise ValueError(f"{name!r}: {parent!r} is both a file and a folder")
+                folder = below
+            if isinstance(value, Mapping):
+                folder.children[last] = cls.of_tree(value, writable)
+            else:
+                folder.children[last] = MemoryFile(bytes(value))
+        return root
+
+    def to_dict(self, prefix: str = "") -> dict[str, bytes]:
+        """All files below, by their paths."""
+        found: dict[str, bytes] = {}
+        for name, node in self.children.items():
+            if isinstance(node, MemoryDirectory):
+                found.update(node.to_dict(f"{prefix}{name}/"))
+            elif isinstance(node, MemoryFile):
+                found[prefix + name] = bytes(node.data)
+        return found
+
+    def _get(self, name: str) -> _Node:
+        try:
+            return self.children[name]
+        except KeyError:
+            raise FileNotFoundError(2, "No such file or directory", name) from None
+
+    def _need_writable(self) -> None:
+        if not self.writable:
+            raise WasiError("ROFS")
+        if self.removed:
+            raise WasiError("NOENT")
+
+    def _need_free(self, name: str) -> None:
+        self._need_writable()
+        if name in self.children:
+            raise WasiError("EXIST")
+
+    def enter(self, name: str) -> MemoryDirectory | str | None:
+        node = self._get(name)
+        if isinstance(node, MemoryDirectory):
+            return node
+        return node.target if isinstance(node, _Link) else None
+
+    def open(self, name: str, oflags: OFlags, rights: Rights, flags: FdFlags) -> Descriptor:
+        write = bool(rights & (Rights.FD_WRITE | Rights.FD_ALLOCATE | Rights.FD_FILESTAT_SET_SIZE))
+        if write or oflags & (OFlags.CREAT | OFlags.TRUNC):
+            self._need_writable()
+        node = self.children.get(name)
+        if node is None:
+            if not oflags & OFlags.CREAT:
+                raise WasiError("NOENT")
+            node = self.children[name] = MemoryFile()
+            self.touch()
+        elif oflags & OFlags.CREAT and oflags & OFlags.EXCL:
+            raise WasiError("EXIST")
+        if isinstance(node, _Link):
+            raise WasiError("LOOP")
+        if isinstance(node, MemoryDirectory):
+            if write or oflags & OFlags.TRUNC:
+                raise WasiError("ISDIR")
+            return OpenDirectory(node)
+        if oflags & OFlags.DIRECTORY:
+            raise WasiError("NOTDIR")
+        assert isinstance(node, MemoryFile)
+        if oflags & OFlags.TRUNC:
+            node.data.clear()
+            node.touch()
+        return _OpenFile(node, flags, read=bool(rights & Rights.FD_READ) or not write, write=write)
+
+    def open_self(self) -> Descriptor:
+        return OpenDirectory(self)
+
+    def stat(self, name: str | None) -> FileStat:
+        return (self if name is None else self._get(name)).stat_node()
+
+    def set_times(self, name: str | None, atim: int | None, mtim: int | None) -> None:
+        self._need_writable()
+        (self if name is None else self._get(name)).set_node_times(atim, mtim)
+
+    def readlink(self, name: str) -> str:
+        node = self._get(name)
+        if not isinstance(node, _Link):
+            raise WasiError("INVAL")
+        return node.target
+
+    def mkdir(self, name: str) -> None:
+        self._need_free(name)
+        self.children[name] = MemoryDirectory(self.writable)
+        self.touch()
+
+    def rmdir(self, name: str) -> None:
+        self._need_writable()
+        node = self._get(name)
+        if not isinstance(node, MemoryDirectory):
+            raise WasiError("NOTDIR")
+        if node.children:
+            raise WasiError("NOTEMPTY")
+        node.removed = True
+        del self.children[name]
+        self.touch()
+
+    def unlink(self, name: str) -> None:
+        self._need_writable()
+        node = self._get(name)
+        if isinstance(node, MemoryDirectory):
+            raise WasiError("ISDIR")
+        node.nlink -= 1
+        del self.children[name]
+        self.touch()
+
+    def symlink(self, target: str, name: str) -> None:
+        self._need_free(name)
+        self.children[name] = _Link(target)
+        self.touch()
+
+    def rename(self, name: str, to: Directory, new_name: str) -> None:
+        other = self._same_kind(to)
+        node = self._get(name)
+        replaced = other.children.get(new_name)
+        if replaced is node:
+            return
+        if isinstance(node, MemoryDirectory):
+            if node is other or node.contains(other):
+                raise WasiError("INVAL")
+            if replaced is not None:
+                other.rmdir(new_name)
+        elif isinstance(replaced, MemoryDirectory):
+            raise WasiError("ISDIR")
+        del self.children[name]
+        other.children[new_name] = node
+        self.touch()
+        other.touch()
+
+    def contains(self, other: MemoryDirectory) -> bool:
+        """Whether `other` lies somewhere below this folder."""
+        pending = [self]
+        while pending:
+            for node in pending.pop().children.values():
+                if node is other:
+                    return True
+                if isinstance(node, MemoryDirectory):
+                    pending.append(node)
+        return False
+
+    def link(self, name: str, to: Directory, new_name: str) -> None:
+        other = self._same_kind(to)
+        node = self._get(name)
+        if isinstance(node, MemoryDirectory):
+            raise WasiError("PERM")
+        other._need_free(new_name)
+        node.nlink += 1
+        other.children[new_name] = node
+        other.touch()
+
+    def entries(self) -> Iterator[tuple[str, int, FileType]]:
+        for name, node in self.children.items():
+            yield name, node.ino, node.filetype
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _same_kind(self, other: Directory) -> MemoryDirectory:
+        if not isinstance(other, MemoryDirectory):
+            raise WasiError("XDEV")
+        self._need_writable()
+        other._need_writable()
+        return other
+
+
+class _OpenFile(Descriptor):
+    """A descriptor of a file in memory, with a position of its own."""
+
+    filetype = FileType.REGULAR_FILE
+
+    def __init__(self, file: MemoryFile, flags: FdFlags, *, read: bool, write: bool) -> None:
+        super().__init__()
+        self._file = file
+        self._position = 0
+        self._read = read
+        self._write = write
+        self.flags = flags
+
+    def read(self, buffers: Sequence[memoryview]) -> int:
+        count = self.pread(buffers, self._position)
+        self._position += count
+        return count
+
+    def pread(self, buffers: Sequence[memoryview], offset: int) -> int:
+        if not self._read:
+            raise WasiError("BADF")
+        offset &= 0xFFFFFFFFFFFFFFFF
+        total = 0
+        with memoryview(self._file.data) as data:
+            for buffer in buffers:
+                part = data[offset + total : offset + total + len(buffer)]
+                buffer[: len(part)] = part
+                total += len(part)
+                part.release()
+        return total
+
+    def write(self, buffers: Sequence[memoryview]) -> int:
+        if self.flags & FdFlags.APPEND:
+            self._position = self._file.size
+        count = self.pwrite(buffers, self._position)
+        self._position += count
+        return count
+
+    def pwrite(self, buffers: Sequence[memoryview], offset: int) -> int:
+        if not self._write:
+            raise WasiError("BADF")
+        data = self._file.data
+        start = position = offset & 0xFFFFFFFFFFFFFFFF
+        if position + sum(map(len, buffers)) > MAX_FILE:
+            raise WasiError("FBIG")
+        if position > len(data) and buffers:
+            data.extend(bytes(position - len(data)))
+        for buffer in buffers:
+            data[position : position + len(buffer)] = buffer
+            position += len(buffer)
+        self._file.touch()
+        return position - start
+
+    def seek(self, offset: int, whence: Whence) -> int:
+        base = {Whence.SET: 0, Whence.CUR: self._position, Whence.END: self._file.size}[whence]
+        if not 0 <= base + offset < 1 << 63:
+            raise WasiError("INVAL")
+        self._position = base + offset
+        return self._position
+
+    def stat(self) -> FileStat:
+        return self._file.stat_node()
+
+    def set_size(self, size: int) -> None:
+        if not self._write:
+            raise WasiError("INVAL")
+        size &= 0xFFFFFFFFFFFFFFFF
+        if size > MAX_FILE:
+            raise WasiError("FBIG")
+        data = self._file.data
+        if size < len(data):
+            del data[size:]
+        else:
+            data.extend(bytes(size - len(data)))
+        self._file.touch()
+
+    def set_times(self, atim: int | None, mtim: int | None) -> None:
+        self._file.set_node_times(atim, mtim)
+
+    def allocate(self, offset: int, size: int) -> None:
+        end = (offset & 0xFFFFFFFFFFFFFFFF) + (size & 0xFFFFFFFFFFFFFFFF)
+        if end > self._file.size:
+            self.set_size(end)
+
+    def advise(self, offset: int, size: int, advice: int) -> None:
+        if not 0 <= advice <= 5:
+            raise WasiError("INVAL")
+
+    def sync(self, data_only: bool) -> None:
+        """Nothing to write out."""
+
+    def readable(self) -> int:
+        return max(self._file.size - self._position, 0)

@@ -1,0 +1,78 @@
+"""The report: means, ratios and tables from result files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.meter import InsideClock, NoiseProbe
+from bench.report import render
+from bench.results import geometric_mean, load
+
+
+def benchmark(phase: str, detail: str, engine: str, median: float, **info: Any) -> dict[str, Any]:
+    extra = {"phase": phase, "detail": detail, "engine": engine, "cpu_median": median, **info}
+    return {"extra_info": extra, "stats": {"median": median, "iqr": 0.0}}
+
+
+def write(path: Path, *benchmarks: dict[str, Any], warnings: tuple[str, ...] = ()) -> Path:
+    document = {
+        "machine_info": {"system": "Linux", "engines": {"jitwasm": "1"}},
+        "datetime": "2026-01-02T03:04:05",
+        "noise": {"warnings": list(warnings)},
+        "benchmarks": list(benchmarks),
+    }
+    path.write_text(json.dumps(document))
+    return path
+
+
+def test_geometric_mean_of_reciprocals_is_one() -> None:
+    assert geometric_mean([0.25, 4.0, 1.0]) == pytest.approx(1.0)
+
+
+def test_execution_ratios_are_by_native_and_slow_rows_are_marked(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "a.json",
+        benchmark("execute", "gemm", "native", 0.010),
+        benchmark("execute", "gemm", "jitwasm", 0.011, variant="mvp"),
+        benchmark("execute", "gemm", "jitwasm", 0.020, variant="simd"),
+    )
+    text = render(load([path]))
+    assert "| gemm | 10.0 ms | 1.10 | **2.00** |" in text
+    assert "| jitwasm simd | 2.00 |  | **2.00** |  | gemm 2.00 | 1 of 1 |" in text
+
+
+def test_later_file_replaces_earlier_measurement(tmp_path: Path) -> None:
+    old = write(tmp_path / "old.json", benchmark("call", "i32", "python", 50e-9))
+    new = write(tmp_path / "new.json", benchmark("call", "i32", "python", 40e-9))
+    assert "| python | 40 ns |" in render(load([old, new]))
+
+
+def test_throughput_divides_code_by_cpu_time(tmp_path: Path) -> None:
+    row = benchmark("compile", "suite", "jitwasm", 0.5, code_size=100_000)
+    assert "500.0 ms, 0.2 MB/s" in render(load([write(tmp_path / "a.json", row)]))
+
+
+def test_noise_is_reported(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.json", warnings=("it rattles",))
+    assert "**Noisy machine:** it rattles." in render(load([path]))
+
+
+def test_inside_clock_moves_only_by_samples() -> None:
+    clock = InsideClock()
+    assert clock() == clock()
+    before = clock()
+    clock.advance(0.25)
+    assert clock() - before == 0.25
+
+
+def test_noise_probe_describes_the_machine() -> None:
+    probe = NoiseProbe()
+    probe.sample()
+    summary = probe.summary()
+    assert summary["spread"] >= 0
+    assert summary["drift"] == 0
+    assert all(isinstance(text, str) for text in probe.warnings())

@@ -1,0 +1,103 @@
+"""Attempts to leave the folder that was given, each refused."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+import jitwasm
+from jitwasm.wasi.abi import FdFlags, OFlags, Rights, WasiError
+from jitwasm.wasi.hostfs import HostDirectory
+from jitwasm.wasi.paths import resolve
+from tests.support.guests import wasi_program
+
+GUESTS = Path(__file__).parent / "guests"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with links that lead outside, beside a folder with a secret."""
+    work, outside = tmp_path / "work", tmp_path / "outside"
+    (work / "sub").mkdir(parents=True)
+    outside.mkdir()
+    (outside / "secret").write_text("secret")
+    (work / "inside").write_text("inside")
+    (work / "link_file").symlink_to("../outside/secret")
+    (work / "link_absolute").symlink_to(outside / "secret")
+    (work / "link_folder").symlink_to("../outside")
+    (work / "link_chain").symlink_to("link_file")
+    (work / "sub" / "link_up").symlink_to("..")
+    return work
+
+
+def test_program_cannot_leave_its_folder(folder: Path) -> None:
+    result = jitwasm.run_wasi(wasi_program(GUESTS / "escape.c"), dirs={"/work": folder})
+    assert result.stdout == b"0 escapes\n"
+    assert result.returncode == 0
+    outside = folder.parent / "outside"
+    assert os.listdir(outside) == ["secret"]
+    assert (outside / "secret").read_text() == "secret"
+
+
+@pytest.mark.parametrize(
+    ("path", "errno"),
+    [
+        ("..", "PERM"),
+        ("../outside/secret", "PERM"),
+        ("sub/../../outside/secret", "PERM"),
+        ("/etc/passwd", "PERM"),
+        ("link_file", "PERM"),
+        ("link_absolute", "PERM"),
+        ("link_folder/secret", "PERM"),
+        ("link_chain", "PERM"),
+        ("sub/link_up/../outside/secret", "PERM"),
+        ("", "NOENT"),
+        ("no/such", "NOENT"),
+        ("inside/below", "NOTDIR"),
+    ],
+)
+def test_path_that_leads_outside_is_refused(folder: Path, path: str, errno: str) -> None:
+    root = HostDirectory.at(folder, writable=True)
+    with pytest.raises(WasiError, match=f"^{errno}$"):
+        resolve(root, path, follow=True).close()
+    root.close()
+
+
+def test_link_is_not_followed_by_the_operation_itself(folder: Path) -> None:
+    """Even if a link takes a file's place between the walk and the operation."""
+    root = HostDirectory.at(folder, writable=True)
+    place = resolve(root, "inside", follow=True)
+    (folder / "inside").unlink()
+    (folder / "inside").symlink_to("../outside/secret")
+    with pytest.raises(OSError, match="symbolic links"):
+        place.directory.open("inside", OFlags(0), Rights.FD_READ, FdFlags(0))
+    place.close()
+    root.close()
+
+
+def test_folder_moved_outside_during_a_walk_does_not_lead_outside(folder: Path) -> None:
+    root = HostDirectory.at(folder, writable=True)
+    deep = folder / "sub" / "deep"
+    deep.mkdir()
+    place = resolve(root, "sub/deep/x", follow=False)
+    deep.rename(folder.parent / "outside" / "deep")
+    with pytest.raises(WasiError, match="PERM"):
+        resolve(place.directory, "../secret", follow=True)
+    place.close()
+    root.close()
+
+
+def test_read_only_folder_cannot_be_changed(folder: Path) -> None:
+    before = sorted(os.listdir(folder))
+    result = jitwasm.run_wasi(
+        wasi_program(GUESTS / "files.c"), dirs={"/work": jitwasm.ReadOnly(folder)}
+    )
+    assert "open a.txt: error 69" in result.stdout.decode()
+    assert sorted(os.listdir(folder)) == before
+
+
+def test_program_without_folders_reaches_no_file() -> None:
+    result = jitwasm.run_wasi(wasi_program(GUESTS / "escape.c"))
+    assert result.returncode == 99
