@@ -17,10 +17,10 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from typing import TYPE_CHECKING, Any
 
 from jitwasm.version import __version__
 
+TYPE_CHECKING = False  # as type checkers know it; importing `typing` would take longer than this
 if TYPE_CHECKING:
     from jitwasm.config import Config, Features, ImplementationLimits
     from jitwasm.errors import (
@@ -156,7 +156,7 @@ def _check_platform() -> None:
         refuse("Linux with another C library")
 
 
-def __getattr__(name: str) -> Any:
+def _load(name: str) -> object:
     # On first use, not on import: `import jitwasm` costs a program nothing until it needs wasm.
     if name not in __all__ and name != "RuntimeError":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -177,3 +177,5 @@ def __dir__() -> list[str]:
 
 
 _check_platform()
+if not TYPE_CHECKING:  # hidden from type checkers, so that they find misspelt names
+    __getattr__ = _load

@@ -24,16 +24,17 @@ _DIRECT: dict[ValType, tuple[str, int]] = {
 }
 # And those that ctypes converts to and from.
 _CONVERTED: dict[ValType, str] = {I32: "bBhH?", EXTERNREF: "O"}
+_FunctionPointer: Any = ctypes.CFUNCTYPE(None).__base__
 _PLAIN_FLAGS = 1  # FUNCFLAG_CDECL alone: no errno, no GIL
 
 
 @dataclass(frozen=True)
 class CFunction:
-    """A ctypes function pointer, which is never null.
+    """A ctypes function pointer.
 
     Attributes:
         pointer: the ctypes object; whoever holds the address keeps it.
-        address: of the code.
+        address: of the code; 0 fits no type.
     """
 
     pointer: Any
@@ -46,6 +47,8 @@ class CFunction:
         prototypes; the result type is always declared (ctypes presumes `c_int`).
         """
         argtypes, restype = self.pointer.argtypes, self.pointer.restype
+        if not self.address:
+            return False
         if argtypes is not None:
             if len(argtypes) != len(wanted.params):
                 return False
@@ -70,6 +73,8 @@ class CFunction:
         )
 
     def __str__(self) -> str:
+        if not self.address:
+            return "a null C function pointer"
         argtypes, restype = self.pointer.argtypes, self.pointer.restype
         params = "?" if argtypes is None else ", ".join(map(_c_name, argtypes))
         return f"C function ({params}) -> {_c_name(restype)}"
@@ -77,12 +82,11 @@ class CFunction:
 
 def as_c_function(value: object) -> CFunction | None:
     """The C function of a ctypes pointer or of an object whose `ctypes` is one; else None."""
-    if not isinstance(value, ctypes._CFuncPtr):
+    if not isinstance(value, _FunctionPointer):
         value = getattr(value, "ctypes", None)
-        if not isinstance(value, ctypes._CFuncPtr):
+        if not isinstance(value, _FunctionPointer):
             return None
-    address = ctypes.cast(value, ctypes.c_void_p).value
-    return CFunction(value, address) if address else None
+    return CFunction(value, ctypes.cast(value, ctypes.c_void_p).value or 0)
 
 
 def _code(c_type: Any) -> str:

@@ -196,8 +196,7 @@ def _invoke(instance: Instance, module: CompiledModule, arguments: Sequence[str]
         result = instance.exports[name](*parsed)
     except OverflowError as error:
         raise _Usage(str(error)) from None
-    results = type_.comp.results
-    for value, type_ in zip(_as_tuple(result, len(results)), results, strict=True):
+    for value in _as_tuple(result, len(type_.comp.results)):
         print(value.hex() if isinstance(value, bytes) else value)
     return 0
 

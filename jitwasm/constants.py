@@ -58,13 +58,16 @@ def _leaf(mnemonic: str, operand: Any, scope: ConstantScope) -> int:
     if mnemonic == "i64.const":
         return int(operand) & _MASK64
     if mnemonic in ("f32.const", "f64.const"):
-        return int(operand)
+        bits: int = operand
+        return bits
     if mnemonic == "v128.const":
-        return int.from_bytes(operand, "little")
+        data: bytes = operand
+        return int.from_bytes(data, "little")
     if mnemonic == "ref.null":
         return 0
     if mnemonic == "ref.func":
         return scope.funcref(operand)
     if mnemonic == "global.get":
-        return scope.globals[operand].bits
+        cell: GlobalCell = scope.globals[operand]
+        return cell.bits
     raise CompileError(f"constant instruction {mnemonic} requires the feature 'gc'")

@@ -11,14 +11,14 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from types import BuiltinFunctionType
-from typing import Any, NoReturn, SupportsIndex
+from typing import Any
 
 from jitwasm.abi import FUNCREF
 from jitwasm.backend.native import native
 from jitwasm.block import Block, read_word
 from jitwasm.config import Config
 from jitwasm.rtt import deftype_at, rtt_address
-from jitwasm.store import Member, Store
+from jitwasm.store import Hold, Member, Store
 from jitwasm.types import DefType, FuncType
 
 __all__ = ["FunctionAnchor", "FunctionSpace", "anchor_of", "function_at", "make_funcref"]
@@ -49,6 +49,7 @@ class FunctionSpace(Member):
     __slots__ = ("callables", "config")
 
     def __init__(self, config: Config) -> None:
+        super().__init__()
         self.config = config
         self.callables: weakref.WeakValueDictionary[int, WasmFunction] = (
             weakref.WeakValueDictionary()
@@ -65,24 +66,24 @@ class FunctionAnchor:
     Attributes:
         funcref: address of the FuncRef.
         type: its defined type.
-        context: the owner of the FuncRef.
     """
 
-    __slots__ = ("__weakref__", "_store", "context", "funcref", "type")
+    __slots__ = ("__weakref__", "_hold", "funcref", "type")
 
-    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
-        # Pickling a builtin pickles its `__self__`, and so its owner.
-        raise TypeError("cannot pickle an exported WebAssembly function")
-
-    def __init__(self, funcref: int, type_: DefType, context: FunctionSpace, store: Store) -> None:
+    def __init__(self, funcref: int, type_: DefType, hold: Hold) -> None:
         self.funcref = funcref
         self.type = type_
-        self.context = context
-        self._store = store
+        self._hold = hold
 
     @property
     def store(self) -> Store:
-        return self._store.root()
+        return self._hold.store
+
+    @property
+    def context(self) -> FunctionSpace:
+        """The owner of the FuncRef."""
+        assert isinstance(self._hold.member, FunctionSpace)
+        return self._hold.member
 
 
 def function_at(funcref: int) -> WasmFunction:
@@ -118,6 +119,6 @@ def _make_callable(funcref: int, context: FunctionSpace, store: Store) -> WasmFu
         funcref,
         name,
         doc,
-        owner=FunctionAnchor(funcref, type_, context, store),
+        owner=FunctionAnchor(funcref, type_, context.hold(store)),
         release_gil=context.config.release_gil,
     )

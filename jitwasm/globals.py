@@ -12,9 +12,9 @@ import weakref
 from jitwasm.abi import GLOBAL_CELL
 from jitwasm.block import Block
 from jitwasm.sealed import Unpicklable
-from jitwasm.store import Linked, Member, Store
+from jitwasm.store import Hold, Linked, References, Store
 from jitwasm.types import GlobalType, RefType, ValType
-from jitwasm.values import from_bits, number_bits, parse_val_type, ref_word
+from jitwasm.values import from_bits, is_function_heap, number_bits, parse_val_type, ref_word
 
 __all__ = ["Global", "GlobalCell"]
 
@@ -57,12 +57,22 @@ class GlobalCell(Linked):
         if self.type.value.size == 16:
             words[self._index + 1] = value >> 64
 
-    def handle(self, keep: Member | None = None, store: Store | None = None) -> Global:
-        """The one Python object of this global; `keep` is the context it is reached through."""
+    @property
+    def is_held(self) -> bool:
+        return self._handle is not None and self._handle() is not None
+
+    def references(self) -> References:
+        kind = self.type.value
+        if not isinstance(kind, RefType):
+            return References()
+        words = (self.bits,)
+        return References(words) if is_function_heap(kind.heap) else References(others=words)
+
+    def handle(self, hold: Hold) -> Global:
+        """The one Python object of this global, and what it keeps if it is made now."""
         found = self._handle() if self._handle is not None else None
         if found is None:
-            refers = self.type.value.is_ref
-            found = Global._from_cell(self, keep if refers else None, store if refers else None)
+            found = Global._from_cell(self, hold if self.type.value.is_ref else None)
             self._handle = weakref.ref(found)
         return found
 
@@ -80,12 +90,11 @@ class Global(Unpicklable):
         OverflowError: an integer is out of range.
     """
 
-    __slots__ = ("__weakref__", "_cell", "_keep", "_store")
+    __slots__ = ("__weakref__", "_cell", "_hold")
 
     def __init__(self, type: str | ValType, value: object = _UNSET, mutable: bool = False) -> None:
         kind = parse_val_type(type)
-        self._keep: Member | None = None
-        self._store: Store | None = None
+        self._hold: Hold | None = None
         self._cell = GlobalCell(GlobalType(kind, bool(mutable)))
         self._cell._handle = weakref.ref(self)
         if value is _UNSET:
@@ -93,18 +102,17 @@ class Global(Unpicklable):
         self._cell.bits = self._bits(value)
 
     @classmethod
-    def _from_cell(cls, cell: GlobalCell, keep: Member | None, store: Store | None) -> Global:
+    def _from_cell(cls, cell: GlobalCell, hold: Hold | None) -> Global:
         self = cls.__new__(cls)
         self._cell = cell
-        self._keep = keep
-        self._store = store
+        self._hold = hold
         return self
 
     def _attach(self, store: Store) -> None:
         """Belong to a store; keep it alive if the value may refer to it."""
         self._cell.join(store)
-        if self._cell.type.value.is_ref:
-            self._store = store.root()
+        if self._hold is None and self._cell.type.value.is_ref:
+            self._hold = Hold(store)
 
     def _bits(self, value: object) -> int:
         kind = self._cell.type.value

@@ -9,7 +9,6 @@ from array import array
 from typing import Any
 
 from jitwasm.backend.native import NativeRuntime, native
-from jitwasm.block import Block
 from jitwasm.blueprint import blueprint_of
 from jitwasm.cfunctions import CFunction
 from jitwasm.constants import evaluate
@@ -31,7 +30,7 @@ from jitwasm.linker import (
 from jitwasm.memory import Memory
 from jitwasm.module import CompiledModule
 from jitwasm.sealed import Unpicklable
-from jitwasm.store import Store, merge_all
+from jitwasm.store import Hold, Store, merge_all
 from jitwasm.table import Table, TableCore
 from jitwasm.tag import Tag
 from jitwasm.trapcodes import TrapCode
@@ -61,7 +60,7 @@ class Instance(Unpicklable):
         exports: what the module exports, by attribute or item.
     """
 
-    __slots__ = ("__weakref__", "_context", "_store", "exports", "module")
+    __slots__ = ("__weakref__", "_hold", "exports", "module")
 
     exports: Exports
     module: CompiledModule
@@ -74,11 +73,13 @@ class Instance(Unpicklable):
         # 2. to 4. As many external values as imports, each matching.
         resolved = resolve(module.info, imports)
         self.module = module
-        self._store = _join_stores(resolved)
-        self._context = context = _allocate(module, resolved, self._store)
-        self._store = self._store.root()
-        self.exports = _exports_of(context, self._store)
-        _initialise(context)
+        store = _join_stores(resolved)
+        # From here on this is one entry into the store, as a call is: other threads wait.
+        with store.entered():
+            context = _allocate(module, resolved, store)
+            self._hold = hold = context.hold(store)
+            self.exports = _exports_of(context, hold)
+            _initialise(context)
 
 
 @functools.cache
@@ -192,7 +193,7 @@ def _place_elements(context: VMContext, elemidx: int, segment: ElementSegment) -
         ],
     )
     if segment.offset is None:
-        context.set_elem_segment(elemidx, Block(0, words.tobytes()), len(words))
+        context.set_elem_segment(elemidx, words)
         return
     table = context.tables[segment.tableidx]
     start = evaluate(segment.offset, context)
@@ -213,7 +214,7 @@ def _place_data(context: VMContext, dataidx: int, data: DataSegment) -> None:
     ctypes.memmove(memory.base + start, data.payload, len(data.payload))
 
 
-def _exports_of(context: VMContext, store: Store) -> Exports:
+def _exports_of(context: VMContext, hold: Hold) -> Exports:
     names = {export.name: export for export in context.info.exports}
 
     def make(export: Export) -> Any:
@@ -222,9 +223,9 @@ def _exports_of(context: VMContext, store: Store) -> Exports:
         if export.kind == "memory":
             return context.memories[export.index]
         if export.kind == "table":
-            return context.tables[export.index].handle(context, store)
+            return context.tables[export.index].handle(hold)
         if export.kind == "global":
-            return context.globals[export.index].handle(context, store)
+            return context.globals[export.index].handle(hold)
         return context.tags[export.index]
 
     return Exports(names, make)

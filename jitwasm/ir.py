@@ -51,8 +51,11 @@ TBAA_TABLE = ", !tbaa !8"
 TBAA_GLOBAL = ", !tbaa !10"
 """On accesses to cells of globals."""
 
-FUNCTION_ATTRIBUTES = 'attributes #0 = { uwtable "probe-stack"="inline-asm" }'
-"""Attributes of every function defined from wasm: tables for unwinding, stack probes."""
+FUNCTION_ATTRIBUTES = (
+    'attributes #0 = { uwtable "probe-stack"="inline-asm" "disable-tail-calls"="true" }'
+)
+"""Attributes of every function defined from wasm: tables for unwinding, stack probes, and no tail
+calls but `musttail` ones: an endless recursion shall exhaust the stack, not become a loop."""
 
 
 @dataclass(frozen=True)

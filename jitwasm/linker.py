@@ -293,4 +293,6 @@ def exporter_of(resolved: Resolved) -> Member | None:
     """The context an imported object comes from, where that matters for lifetimes."""
     if isinstance(resolved, FunctionAnchor):
         return resolved.context
-    return resolved._keep if isinstance(resolved, (Table, Global)) else None
+    if isinstance(resolved, (Table, Global)) and resolved._hold is not None:
+        return resolved._hold.member
+    return None

@@ -197,7 +197,7 @@ class Memory(Unpicklable, Linked):
         def __buffer__(self, flags: int) -> memoryview:
             return self._new_view()
 
-    def view(self, type: str = "u8") -> memoryview:
+    def view(self, type: str = "u8") -> memoryview[Any]:
         """A view of all bytes as elements of one type: i8, u8, …, i64, u64, f32 or f64."""
         try:
             format_ = _FORMATS[type]
@@ -207,7 +207,8 @@ class Memory(Unpicklable, Linked):
         whole = self.buffer
         if not whole:
             return memoryview(array(format_))
-        return whole[: len(whole) // 8 * 8].cast(format_)
+        code: Any = format_
+        return whole[: len(whole) // 8 * 8].cast(code)
 
     # Access.
 

@@ -98,9 +98,10 @@ def _requests_body(response: Any) -> Body:
     if isinstance(response._content, bytes):
         return _memory_body(response._content)
     raw = response.raw
+    used = response._content_consumed or _has_been_read(raw)
     return Body(
-        used=response._content_consumed or _has_been_read(raw),
-        chunks=response.iter_content(SMALL_READ_BYTES),
+        used=used,
+        chunks=iter(()) if used else response.iter_content(SMALL_READ_BYTES),
         total=_length(response),
         close=response.close,
         abort=getattr(raw, "shutdown", response.close),

@@ -9,34 +9,82 @@ stores merges them, and they never part again. What follows from that:
 * References that compiled code may have put anywhere (funcrefs of instances that share a table,
   externref boxes) stay valid as long as the store: `members` and `boxes` own what they point to.
 
-Lifetimes, without reference cycles: public objects that may lead to references hold their `Store`;
-a store holds its members; a context (instance) never holds its store. Memories and numeric globals
-lead to no references, so they only know their store weakly.
+Lifetimes, without reference cycles: public objects that may lead to references have a `Hold` on
+their store; a store holds its members; a context (instance) never holds its store. Memories and
+numeric globals lead to no references, so they only know their store weakly. What a store that
+lives on need not keep any more, collector.py finds.
 """
 
 from __future__ import annotations
 
 import ctypes
-import time
 import weakref
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from jitwasm.abi import ENV, OVERFLOW_SLOT, OVERFLOW_SLOTS, STORE_STATE
+from jitwasm.backend.native import native
 from jitwasm.block import Block, read_word, write_word
 from jitwasm.externs import BoxRegistry
 
-__all__ = ["Linked", "Member", "Store", "merge_all"]
+__all__ = ["Hold", "Linked", "Member", "References", "Store", "merge_all"]
 
 _OWNER = STORE_STATE.offset["owner"] // 8
 _DEPTH = STORE_STATE.offset["depth"] // 8
 _OBJECT = STORE_STATE.offset["object"] // 8
-_POLL = 0.0002
-"""Seconds between looks at a store that another thread is inside."""
+
+
+@dataclass(frozen=True)
+class References:
+    """Reference words held somewhere, nulls included: funcrefs, and those of other hierarchies."""
+
+    functions: Sequence[int] = ()
+    others: Sequence[int] = ()
 
 
 class Member:
     """What owns environments: a context. A store only keeps it alive and finds it."""
 
-    __slots__ = ("__weakref__",)
+    __slots__ = ("__weakref__", "_hold")
+
+    def __init__(self) -> None:
+        self._hold: weakref.ref[Hold] | None = None
+
+    def hold(self, store: Store) -> Hold:
+        """What public objects reached through this context keep; the same while any does."""
+        found = self._hold() if self._hold is not None else None
+        if found is None:
+            found = Hold(store, self)
+            self._hold = weakref.ref(found)
+        return found
+
+    @property
+    def is_held(self) -> bool:
+        """Whether any public object keeps it."""
+        return self._hold is not None and self._hold() is not None
+
+    def neighbours(self) -> Iterable[Member | Linked]:
+        """What its code can reach without going through a reference."""
+        return ()
+
+    def references(self) -> References:
+        """References it holds itself, outside of tables and globals."""
+        return References()
+
+
+class Hold:
+    """What a public object keeps alive: its store, and the context it was reached through."""
+
+    __slots__ = ("__weakref__", "_store", "member")
+
+    def __init__(self, store: Store, member: Member | None = None) -> None:
+        self._store = store
+        self.member = member
+
+    @property
+    def store(self) -> Store:
+        return self._store.root()
 
 
 class Linked:
@@ -46,6 +94,15 @@ class Linked:
 
     def __init__(self) -> None:
         self._store_ref: weakref.ref[Store] | None = None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a public object that leads to its references is alive."""
+        return False
+
+    def references(self) -> References:
+        """The references it holds."""
+        return References()
 
     @property
     def linked_store(self) -> Store | None:
@@ -74,6 +131,7 @@ class Store:
     __slots__ = (
         "__weakref__",
         "_absorbed",
+        "_door",
         "_forward",
         "_overflow",
         "_state",
@@ -87,6 +145,8 @@ class Store:
         self._forward: Store | None = None
         self._state = Block(STORE_STATE.size)
         self._state.words[_OBJECT] = id(self)
+        self._door = Block(ENV.size)
+        self._door.words[ENV.offset["store"] // 8] = self._state.address
         self._overflow: Block | None = None
         self._absorbed: list[Block] = []  # states and overflow areas of stores merged into this
         self.members: set[Member] = set()
@@ -123,42 +183,54 @@ class Store:
             self._overflow = Block(OVERFLOW_SLOT * OVERFLOW_SLOTS)
         return self._overflow.address
 
-    @property
-    def entered(self) -> bool:
-        """Whether some thread is inside."""
-        return self._state.words[_OWNER] != 0
-
     def add_environment(self, address: int, owner: Member) -> None:
         """Register an environment whose head already points here."""
         self.contexts[address] = owner
 
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Be the thread inside, so that nothing runs in the store meanwhile.
+
+        Waits, without the GIL, for another thread to leave.
+
+        Raises:
+            RuntimeError: waiting would be a deadlock.
+        """
+        door = self._door.address
+        native().enter_store(door)
+        try:
+            yield
+        finally:
+            native().leave_store(door)
+
     def merge(self, other: Store) -> Store:
         """Make one store of two; returns it."""
-        kept, gone = self.root(), other.root()
-        if kept is gone:
-            return kept
-        # The state of a store with a thread inside must survive: that thread leaves through it.
-        if gone.entered:
-            kept, gone = gone, kept
-        if gone._state.words[_OWNER] == kept._state.words[_OWNER]:
-            kept._state.words[_DEPTH] += gone._state.words[_DEPTH]
-        else:
-            while gone.entered:
-                time.sleep(_POLL)
-        gone._forward = kept
-        for address in list(gone.contexts):
-            write_word(address + ENV.offset["store"], kept.state)
-        kept.contexts.update(gone.contexts)
-        kept.members |= gone.members
-        for linked in list(gone.linked):
-            linked._store_ref = weakref.ref(kept)
-            kept.linked.add(linked)
-        kept.boxes.absorb(gone.boxes)
-        kept._absorbed += [gone._state, *gone._absorbed]
-        if gone._overflow is not None:
-            kept._absorbed.append(gone._overflow)
+        while self.root() is not other.root():
+            # Always in the same order, so that two threads do not wait for each other.
+            first, second = sorted((self.root(), other.root()), key=id)
+            with first.entered(), second.entered():
+                if first.root() is first and second.root() is second:
+                    first._absorb(second)
+        return self.root()
+
+    def _absorb(self, gone: Store) -> None:
+        """Take over another store while this thread is inside both."""
+        for address in [gone._door.address, *gone.contexts]:
+            write_word(address + ENV.offset["store"], self.state)
+        gone._forward = self
+        # Whoever entered the other store leaves through its environment, that is, this one.
+        self._state.words[_DEPTH] += gone._state.words[_DEPTH]
+        gone._state.words[_OWNER] = 0
+        self.contexts.update(gone.contexts)
+        self.members |= gone.members
         gone.members = set()
-        return kept
+        for linked in list(gone.linked):
+            linked._store_ref = weakref.ref(self)
+            self.linked.add(linked)
+        self.boxes.absorb(gone.boxes)
+        self._absorbed += [gone._state, gone._door, *gone._absorbed]
+        if gone._overflow is not None:
+            self._absorbed.append(gone._overflow)
 
 
 def merge_all(stores: list[Store]) -> Store:

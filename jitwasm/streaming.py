@@ -113,8 +113,9 @@ class _Job(Generic[T]):
                     self._session.feed(chunk_bytes(chunk, self._api))
         except BaseException:
             self._session.cancel()
-            self._close(stream)
             raise
+        finally:
+            self._close(stream.close)
 
     def _resolve(self, source: Any) -> ByteStream:
         while is_pending(source):
@@ -122,7 +123,12 @@ class _Job(Generic[T]):
                 source = source.result()
             else:
                 source = self._run_in_loop(_await(source))
-        return open_source(source, self._api)
+        try:
+            return open_source(source, self._api)
+        except BaseException:
+            # Nobody but us need know a response that came out of a promise.
+            self._close(getattr(source, "close", lambda: None))
+            raise
 
     async def _transfer(self, stream: ByteStream) -> None:
         assert isinstance(stream.chunks, AsyncIterator)
@@ -154,10 +160,10 @@ class _Job(Generic[T]):
             raise error
         return value
 
-    def _close(self, stream: ByteStream) -> None:
-        # Whatever goes wrong here comes after the error that is reported.
+    def _close(self, close: Callable[[], object]) -> None:
+        # Whatever goes wrong here is later than the outcome that is reported.
         with contextlib.suppress(Exception, CancelledError, asyncio.CancelledError):
-            closing = stream.close()
+            closing = close()
             if asyncio.iscoroutine(closing):
                 self._run_in_loop(closing)
 

@@ -10,14 +10,15 @@ from __future__ import annotations
 import ctypes
 import weakref
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 
 from jitwasm.abi import TABLE_RECORD
 from jitwasm.backend.memmap import Reservation
 from jitwasm.block import Block, write_word
 from jitwasm.sealed import Unpicklable
-from jitwasm.store import Linked, Member, Store
+from jitwasm.store import Hold, Linked, References, Store
 from jitwasm.types import I32, I64, Limits, RefType, TableType, ValType
-from jitwasm.values import integer, parse_ref_type, ref_object, ref_word
+from jitwasm.values import integer, is_function_heap, parse_ref_type, ref_object, ref_word
 
 __all__ = ["Table", "TableCore"]
 
@@ -76,7 +77,7 @@ class TableCore(Linked):
 
     def read_words(self) -> list[int]:
         """The words of all elements."""
-        return list((ctypes.c_uint64 * self.size).from_address(self.base))
+        return self._reservation.view(0, 8 * self.size).cast("Q").tolist() if self.size else []
 
     def write(self, start: int, words: Sequence[int]) -> None:
         """Store reference words; the caller has checked the range."""
@@ -84,11 +85,33 @@ class TableCore(Linked):
             array = (ctypes.c_uint64 * len(words))(*words)
             ctypes.memmove(self.base + 8 * start, array, 8 * len(words))
 
-    def handle(self, keep: Member | None = None, store: Store | None = None) -> Table:
-        """The one Python object of this table; `keep` is the context it is reached through."""
+    def grow(self, delta: int, word: int) -> int:
+        """Append `delta` elements; the caller is inside the store, so nobody else does."""
+        old = self.size
+        if delta < 0 or old + delta > self.maximum:
+            raise ValueError(
+                f"cannot grow a table of {old} elements, at most {self.maximum}, by {delta}"
+            )
+        if word:  # what lies beyond the end is null
+            self.write(old, [word] * delta)
+        self.record.words[_SIZE] = old + delta
+        return old
+
+    @property
+    def is_held(self) -> bool:
+        return self._handle is not None and self._handle() is not None
+
+    def references(self) -> References:
+        words = self.read_words()
+        if is_function_heap(self.declared.element.heap):
+            return References(functions=words)
+        return References(others=words)
+
+    def handle(self, hold: Hold) -> Table:
+        """The one Python object of this table, and what it keeps if it is made now."""
         found = self._handle() if self._handle is not None else None
         if found is None:
-            found = Table._from_core(self, keep, store)
+            found = Table._from_core(self, hold)
             self._handle = weakref.ref(found)
         return found
 
@@ -111,7 +134,7 @@ class Table(Unpicklable):
         ValueError: sizes out of range.
     """
 
-    __slots__ = ("__weakref__", "_core", "_keep", "_store")
+    __slots__ = ("__weakref__", "_core", "_hold")
 
     def __init__(
         self,
@@ -127,8 +150,7 @@ class Table(Unpicklable):
         type_ = parse_ref_type(element)
         index = I32 if address == "i32" else I64
         limits = _checked_limits(initial, maximum, _MAX_LENGTH[index])
-        self._keep: Member | None = None
-        self._store: Store | None = None
+        self._hold: Hold | None = None
         self._core = TableCore(TableType(limits, type_, index))
         self._core._handle = weakref.ref(self)
         if init is not None or not type_.nullable:
@@ -136,17 +158,17 @@ class Table(Unpicklable):
             self._core.write(0, [word] * limits.minimum)
 
     @classmethod
-    def _from_core(cls, core: TableCore, keep: Member | None, store: Store | None) -> Table:
+    def _from_core(cls, core: TableCore, hold: Hold) -> Table:
         self = cls.__new__(cls)
         self._core = core
-        self._keep = keep
-        self._store = store
+        self._hold = hold
         return self
 
     def _attach(self, store: Store) -> None:
         """Belong to a store, and keep it alive."""
         self._core.join(store)
-        self._store = store.root()
+        if self._hold is None:
+            self._hold = Hold(store)
 
     def _word(self, value: object) -> int:
         if value is None:
@@ -198,15 +220,9 @@ class Table(Unpicklable):
         """
         delta = integer(count, "count")
         word = self._word(value)
-        core = self._core
-        old = core.size
-        if delta < 0 or old + delta > core.maximum:
-            raise ValueError(
-                f"cannot grow a table of {old} elements, at most {core.maximum}, by {delta}"
-            )
-        core.write(old, [word] * delta)
-        core.record.words[_SIZE] = old + delta
-        return old
+        store = self._core.linked_store
+        with store.entered() if store is not None else nullcontext():
+            return self._core.grow(delta, word)
 
     def __getitem__(self, index: int) -> object:
         return self.get(index)

@@ -112,6 +112,9 @@ class PackedType:
     name: str
     size: int
 
+    def __str__(self) -> str:
+        return self.name
+
 
 def _shortened(text: str) -> str:
     # A type that names two others, each naming two others, and so on, would double its name at
@@ -178,15 +181,24 @@ class FieldType:
     storage: ValType | PackedType
     mutable: bool
 
+    def __str__(self) -> str:
+        return f"(mut {self.storage})" if self.mutable else f"{self.storage}"
+
 
 @dataclass(frozen=True)
 class StructType:
     fields: tuple[FieldType, ...]
 
+    def __str__(self) -> str:
+        return " ".join(["(struct", *map(str, self.fields)]) + ")"
+
 
 @dataclass(frozen=True)
 class ArrayType:
     field: FieldType
+
+    def __str__(self) -> str:
+        return f"(array {self.field})"
 
 
 CompType = FuncType | StructType | ArrayType

@@ -36,6 +36,7 @@ __all__ = [
     "from_bits",
     "from_ref",
     "integer",
+    "is_function_heap",
     "is_reference",
     "number_bits",
     "parse_ref_type",
@@ -171,7 +172,7 @@ def is_reference(value: object, type_: RefType) -> bool:
     if value is None:
         return type_.nullable
     heap = type_.heap
-    if _is_function_heap(heap):
+    if is_function_heap(heap):
         anchor = anchor_of(value)
         return anchor is not None and heap_matches(anchor.type, heap)
     return heap in ("extern", "any") or (heap in ("eq", "i31") and _is_i31(value))
@@ -187,7 +188,7 @@ def ref_word(value: object, type_: RefType, store: Store) -> int:
         raise TypeError(_refusal(value, type_))
     if value is None:
         return 0
-    if _is_function_heap(type_.heap):
+    if is_function_heap(type_.heap):
         anchor = anchor_of(value)
         assert anchor is not None
         # From here on wasm may keep the reference anywhere in its store.
@@ -201,7 +202,7 @@ def ref_word(value: object, type_: RefType, store: Store) -> int:
 def _refusal(value: object, type_: RefType) -> str:
     if value is None:
         return f"{type_} must not be None"
-    if not _is_function_heap(type_.heap):
+    if not is_function_heap(type_.heap):
         return f"{type_} cannot be made from {type(value).__name__}"
     anchor = anchor_of(value)
     if anchor is not None:
@@ -209,7 +210,8 @@ def _refusal(value: object, type_: RefType) -> str:
     return f"{type_} must be an exported WebAssembly function or None, not {type(value).__name__}"
 
 
-def _is_function_heap(heap: object) -> bool:
+def is_function_heap(heap: object) -> bool:
+    """Whether references to a heap type are funcrefs."""
     if isinstance(heap, DefType):
         return isinstance(heap.comp, FuncType)
     return heap == "func" or heap == "nofunc"
@@ -223,7 +225,7 @@ def ref_object(word: int, type_: RefType) -> object:
     """The Python object of a reference word of the given type."""
     if word == 0:
         return None
-    if _is_function_heap(type_.heap):
+    if is_function_heap(type_.heap):
         return function_at(word)
     if word & 1:
         value = word >> 1 & 0x7FFFFFFF

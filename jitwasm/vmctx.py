@@ -7,6 +7,9 @@ lead to. It never holds its store (see store.py) nor a public object that holds 
 
 from __future__ import annotations
 
+import itertools
+from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from jitwasm.abi import ENV, FUNCREF
@@ -18,9 +21,11 @@ from jitwasm.frontend.moduleinfo import ModuleInfo
 from jitwasm.func import FunctionAnchor, FunctionSpace, make_funcref
 from jitwasm.globals import GlobalCell
 from jitwasm.memory import Memory
-from jitwasm.store import Member, Store
+from jitwasm.store import Linked, Member, References, Store
 from jitwasm.table import TableCore
 from jitwasm.tag import Tag
+from jitwasm.types import RefType
+from jitwasm.values import is_function_heap
 
 __all__ = ["HostImport", "ImportedFunction", "VMContext", "WasmImport", "wasm_import"]
 
@@ -74,8 +79,8 @@ class VMContext(FunctionSpace):
         "_extra_funcrefs",
         "_funcrefs",
         "_image",
-        "_keep",
         "_positions",
+        "_segments",
         "functions",
         "globals",
         "info",
@@ -94,7 +99,7 @@ class VMContext(FunctionSpace):
         self._funcrefs = Block(len(blueprint.funcrefs), blueprint.funcrefs)
         self._positions = blueprint.positions
         self._extra_funcrefs: dict[int, Block] = {}
-        self._keep: list[object] = []
+        self._segments: list[tuple[RefType, Block]] = []
         self.functions: list[ImportedFunction] = []
         self.memories: list[Memory] = []
         self.tables: list[TableCore] = []
@@ -164,12 +169,13 @@ class VMContext(FunctionSpace):
         self.set_word(offset, address_of_bytes(payload))
         self.set_word(offset + 8, len(payload))
 
-    def set_elem_segment(self, elemidx: int, words: Block, count: int) -> None:
+    def set_elem_segment(self, elemidx: int, words: array[int]) -> None:
         """Make a passive element segment available."""
+        count, block = len(words), Block(0, words.tobytes())
         offset = self.info.layout.elem_segment(elemidx)
-        self.set_word(offset, words.address)
+        self.set_word(offset, block.address)
         self.set_word(offset + 8, count)
-        self._keep.append(words)
+        self._segments.append((self.info.elements[elemidx].type, block))
 
     def publish_funcrefs(self) -> None:
         """Fill in the pointers that `ref.func` loads, once all imports are bound."""
@@ -189,6 +195,18 @@ class VMContext(FunctionSpace):
             made = make_funcref(imported.code, imported.env, self.info.functions[funcidx], funcidx)
             block = self._extra_funcrefs.setdefault(funcidx, made)
         return block.address
+
+    def neighbours(self) -> Iterable[Member | Linked]:
+        imported = [f.context for f in self.functions if isinstance(f, WasmImport)]
+        return itertools.chain(imported, self.tables, self.globals)
+
+    def references(self) -> References:
+        functions: list[int] = []
+        others: list[int] = []
+        for type_, block in self._segments:
+            found = functions if is_function_heap(type_.heap) else others
+            found.extend(block.words.tolist())
+        return References(functions, others)
 
     def describe_function(self, funcidx: int) -> tuple[str, str]:
         name = self.info.function_name(funcidx)

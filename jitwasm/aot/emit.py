@@ -12,13 +12,12 @@ from pathlib import Path
 
 from jitwasm.abi import call_conv
 from jitwasm.aot.archive import archive
-from jitwasm.aot.glue import Glue, typed_entry
+from jitwasm.aot.glue import SECTION, Glue, typed_entry
 from jitwasm.aot.header import header
 from jitwasm.aot.naming import check_prefix
-from jitwasm.aot.runtime import DECLARATIONS, runtime_ir
+from jitwasm.aot.runtime import DECLARATIONS, libcalls_ir, runtime_ir
 from jitwasm.backend.codegen import TargetSpec, compile_assembly, compile_unit, host_target
 from jitwasm.backend.elf import ObjectFile
-from jitwasm.backend.libcall_bodies import standalone_ir
 from jitwasm.config import Config
 from jitwasm.frontend.events import CodeStart, FunctionBody, ModuleEnd
 from jitwasm.frontend.moduleinfo import ModuleInfo
@@ -29,9 +28,6 @@ from jitwasm.libcalls import LIBCALLS, declaration
 from jitwasm.types import ArrayType, DefType, FuncType, RefType, StructType, SubType, ValType
 
 __all__ = ["AotOptions", "Compiled", "compile_module"]
-
-SECTION = "jwtext"
-
 
 @dataclass(frozen=True)
 class AotOptions:
@@ -120,7 +116,10 @@ def compile_module(data: bytes, options: AotOptions, config: Config | None = Non
     Raises:
         CompileError: it is not a valid module.
     """
-    config = replace(config or Config(), bounds=options.bounds)
+    # The baseline processor has none of the instructions that portable IR does without (SSSE3).
+    config = config or Config()
+    portable = config.portable_ir or options.cpu is None
+    config = replace(config, bounds=options.bounds, portable_ir=portable)
     info, functions = _translate(data, config)
     return Compiled(info, module_ir(info, functions, options), options)
 
@@ -166,7 +165,7 @@ def module_ir(info: ModuleInfo, functions: Iterable[FunctionIR], options: AotOpt
     declares = set().union(*(f.declares for f in functions)) if functions else set()
     declares.add("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
     if options.runtime:
-        parts += [runtime_ir(options.bounds == "guard"), standalone_ir()]
+        parts += [runtime_ir(options.bounds == "guard"), libcalls_ir()]
         declares = {d for d in declares if not any(f"@{name}(" in d for name in LIBCALLS)}
     else:
         declares |= {declaration(name) for name in LIBCALLS}

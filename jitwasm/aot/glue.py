@@ -31,11 +31,13 @@ from jitwasm.types import (
     ValType,
 )
 
-__all__ = ["Glue", "IRFunction", "ImportMember", "import_members"]
+__all__ = ["SECTION", "Glue", "IRFunction", "ImportMember", "import_members"]
 
 _PREVIOUS, _CODE = 64, 72
 VM = "%vm"
 MAX_TABLE = 10_000_000
+SECTION = "jwtext"
+"""The section of all code whose faults are traps."""
 
 
 class IRFunction:
@@ -192,7 +194,8 @@ class Glue:
         type_ = self.info.func_type(funcidx)
         result = c_result(type_)
         symbol = f"@{export_symbol(self.prefix, name)}"
-        f = IRFunction(c_signature(symbol, type_, result, named=True))
+        # The callee may be inlined here, and then this is where its accesses fault.
+        f = IRFunction(c_signature(symbol, type_, result, named=True), f'section "{SECTION}"')
         self._enter(f)
         args = [f"%a{i}" for i in range(len(type_.params))]
         vals = call_wasm(f, f"@f{funcidx}", VM, call_conv(type_), args)
@@ -252,7 +255,8 @@ class Glue:
     def _instantiate(self) -> None:
         """Allocate and fill the instance; a trap on the way frees it."""
         prefix, layout = self.prefix, self.layout
-        f = IRFunction(f"ptr @{prefix}_instantiate(ptr %imports, ptr %host, ptr %error)")
+        signature = f"ptr @{prefix}_instantiate(ptr %imports, ptr %host, ptr %error)"
+        f = IRFunction(signature, f'section "{SECTION}"')
         f.line(f"{VM} = call ptr @jw_rt_alloc(i64 {layout.size})")
         f.line(f"%none = icmp eq ptr {VM}, null")
         f.line("br i1 %none, label %fail, label %allocated")

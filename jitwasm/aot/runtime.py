@@ -2,7 +2,7 @@
 
 It calls the kernel itself and needs no libc. Every definition is `linkonce_odr hidden`: each
 object may carry it, and each program or library keeps one copy for itself. The helpers for tables
-and memories are those of the JIT (backend/libcall_bodies.py).
+and memories are those of the JIT (backend/runtime/libcalls.ll).
 
 How a trap ends a call: each export begins with an activation on its C stack, a setjmp of eight
 words, and puts it on top of a thread-local chain. `jw_trap` and the signal handler note the code
@@ -12,10 +12,13 @@ are acted on only if the instruction lies in compiled WebAssembly code (section 
 
 from __future__ import annotations
 
+import re
+
 from jitwasm.abi import MEMORY_RECORD, TABLE_RECORD
+from jitwasm.backend.runtime.assemble import part_text
 from jitwasm.trapcodes import TrapCode
 
-__all__ = ["ACTIVATION_WORDS", "DECLARATIONS", "runtime_ir"]
+__all__ = ["ACTIVATION_WORDS", "DECLARATIONS", "libcalls_ir", "runtime_ir"]
 
 ACTIVATION_WORDS = 10
 _PREVIOUS, _CODE = 64, 72
@@ -324,3 +327,15 @@ def runtime_ir(guard_pages: bool) -> str:
         else _define("void @jw_rt_prepare()", "  ret void\n")
     )
     return _set_jump() + _address_space() + _traps() + prepare
+
+
+_DEFINITION = re.compile(r"^define ([^@\n]*)@([\w.]+)(\(.*\)) (?:uwtable )?\{$", re.M)
+_LOOK = re.compile(r"^define void @jw_look\(.*?^\}$", re.M | re.S)
+
+
+def libcalls_ir() -> str:
+    """The helpers for memories and tables, without the JIT's ticks and without libc's mprotect."""
+    text = re.sub(r"^declare .*@(?:jw_|mprotect).*$", "", part_text("libcalls"), flags=re.M)
+    text = _LOOK.sub("define void @jw_look(i64 %length) {\n  ret void\n}", text)
+    text = text.replace("@mprotect(", "@jw_rt_protect(")
+    return _DEFINITION.sub(r"$\2 = comdat any\ndefine linkonce_odr hidden \1@\2\3 comdat {", text)

@@ -13,38 +13,25 @@ of a host function (the callable). Only error messages need it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import count
 
 from jitwasm.backend.cpython import COMPACT_INT, layout
-from jitwasm.backend.irtext import constant_bytes
+from jitwasm.backend.runtime.assemble import ERROR, complete
 from jitwasm.types import F32, F64, I32, I64, V128, RefType, ValType
 
-__all__ = ["DECLARATIONS", "ERROR", "FunctionText", "ir", "reference_symbol", "type_at"]
-
-ERROR = -0x7FFF_5AFE_DEAD_0001
-"""What jw_unbox_* return on failure. As an i64, f64 or reference it may also be a value: then
-PyErr_Occurred decides."""
-
-DECLARATIONS = """\
-@jw_name_f32 = external dso_local global i8
-@jw_name_f64 = external dso_local global i8
-declare i64 @jw_unbox_i32(ptr, ptr, i64)
-declare i64 @jw_unbox_i64(ptr, ptr, i64)
-declare i64 @jw_unbox_float(ptr, ptr, i64, ptr)
-declare i1 @jw_unbox_v128(ptr, ptr, i64, ptr)
-declare i64 @jw_unbox_ref(ptr, ptr, ptr)
-declare ptr @jw_box_ref(ptr, ptr)
-declare float @jw_narrow_nan(i64)
-declare double @jw_widen_nan(i32)
-declare void @jw_drop(ptr)
-"""
-"""What the text of a FunctionText refers to, besides the C API."""
-
+__all__ = ["FunctionText", "WEIGHTS", "type_at"]
 
 def reference_symbol(number: int) -> str:
     """Symbol of the n-th reference type that a piece of emitted code refers to."""
     return f"jw_reftype_{number}"
+
+
+WEIGHTS = """\
+!0 = !{!"branch_weights", i32 2000, i32 1}
+!1 = !{!"branch_weights", i32 1, i32 2000}
+"""
+"""Metadata of emitted modules: `!prof !0` on a branch says it is taken, `!1` that it is not."""
 
 
 class FunctionText:
@@ -237,274 +224,20 @@ class FunctionText:
         return made
 
 
-def type_at(addresses: Mapping[str, int], references: list[RefType], name: str) -> int | None:
-    """Resolve a symbol of emitted code: a reference type, or one of the runtime's."""
+    # -- the module -----------------------------------------------------------------------------
+
+    def module(self, prototype: str) -> str:
+        """The LLVM module that defines the function; `prototype` is "ptr @name(ptr %a)"."""
+        references = (
+            f"@{reference_symbol(i)} = external global i8" for i in range(len(self.references))
+        )
+        body = [f"define {prototype} {{", "entry:", *self.allocas, *self.lines, "}"]
+        return complete("\n".join([*references, *body, WEIGHTS]))
+
+
+def type_at(references: Sequence[RefType], name: str) -> int | None:
+    """The address behind a symbol `reference_symbol(n)`: the n-th type, interned for ever."""
     for number, type_ in enumerate(references):
         if name == reference_symbol(number):
-            return id(type_)  # interned for ever
-    return addresses.get(name)
-
-
-def ir() -> str:
-    """Definitions of jw_unbox_*, jw_box_ref and the conversions of NaNs."""
-    return _HOOKS + _INTEGERS + _FLOATS + _OTHERS
-
-
-_HOOKS = f"""
-@jw_hook_refuse = global ptr null
-@jw_hook_arity = global ptr null
-{constant_bytes("jw_arity_format", b"OL")}
-@jw_hook_to_ref = global ptr null
-@jw_hook_from_ref = global ptr null
-{constant_bytes("jw_refuse_format", b"OLOs")}
-{constant_bytes("jw_to_ref_format", b"OOK")}
-{constant_bytes("jw_from_ref_format", b"KO")}
-@jw_name_i32 = constant [4 x i8] c"i32\\00"
-@jw_name_i64 = constant [4 x i8] c"i64\\00"
-@jw_name_f32 = constant [4 x i8] c"f32\\00"
-@jw_name_f64 = constant [4 x i8] c"f64\\00"
-@jw_name_v128 = constant [5 x i8] c"v128\\00"
-
-define void @jw_drop(ptr %obj) {{
-entry:
-  %none = icmp eq ptr %obj, null
-  br i1 %none, label %done, label %drop
-drop:
-  call void @Py_DecRef(ptr %obj)
-  br label %done
-done:
-  ret void
-}}
-
-; Raise the exception that a hook made, if it did not raise itself.
-define void @jw_set_exception(ptr %exception) {{
-entry:
-  %none = icmp eq ptr %exception, null
-  br i1 %none, label %done, label %set
-set:
-  %class.p = getelementptr i8, ptr %exception, i64 8
-  %class = load ptr, ptr %class.p
-  call void @PyErr_SetObject(ptr %class, ptr %exception)
-  call void @Py_DecRef(ptr %exception)
-  br label %done
-done:
-  ret void
-}}
-
-; Raise the error for a wrong number of arguments.
-define void @jw_arity(ptr %self, i64 %count) {{
-  %hook = load ptr, ptr @jw_hook_arity
-  %exception = call ptr (ptr, ptr, ...) @PyObject_CallFunction(
-      ptr %hook, ptr @jw_arity_format, ptr %self, i64 %count)
-  call void @jw_set_exception(ptr %exception)
-  ret void
-}}
-
-; Raise the error for an object that does not fit.
-define i64 @jw_refuse(ptr %context, i64 %index, ptr %obj, ptr %type) {{
-  %hook = load ptr, ptr @jw_hook_refuse
-  %exception = call ptr (ptr, ptr, ...) @PyObject_CallFunction(
-      ptr %hook, ptr @jw_refuse_format, ptr %context, i64 %index, ptr %obj, ptr %type)
-  call void @jw_set_exception(ptr %exception)
-  ret i64 {ERROR}
-}}
-"""
-
-_INTEGERS = f"""
-define i64 @jw_unbox_i32(ptr %obj, ptr %context, i64 %index) {{
-entry:
-  %overflow = alloca i32
-  %value = call i64 @PyLong_AsLongLongAndOverflow(ptr %obj, ptr %overflow)
-  %minus = icmp eq i64 %value, -1
-  br i1 %minus, label %suspect, label %range
-suspect:
-  %over = load i32, ptr %overflow
-  %outside = icmp ne i32 %over, 0
-  br i1 %outside, label %refuse, label %error
-error:
-  %exception = call ptr @PyErr_Occurred()
-  %none = icmp eq ptr %exception, null
-  br i1 %none, label %range, label %failed
-failed:
-  %keep = call i1 @jw_keep_error(ptr %obj)
-  br i1 %keep, label %done, label %refuse
-range:
-  %shifted = add i64 %value, 2147483648
-  %fits = icmp ult i64 %shifted, {2**31 + 2**32}
-  br i1 %fits, label %good, label %refuse
-good:
-  ret i64 %value
-refuse:
-  %refused = call i64 @jw_refuse(ptr %context, i64 %index, ptr %obj, ptr @jw_name_i32)
-  br label %done
-done:
-  ret i64 {ERROR}
-}}
-
-define i64 @jw_unbox_i64(ptr %obj, ptr %context, i64 %index) {{
-entry:
-  %overflow = alloca i32
-  %value = call i64 @PyLong_AsLongLongAndOverflow(ptr %obj, ptr %overflow)
-  %minus = icmp eq i64 %value, -1
-  br i1 %minus, label %suspect, label %good
-suspect:
-  %over = load i32, ptr %overflow
-  switch i32 %over, label %refuse [
-    i32 0, label %error
-    i32 1, label %large
-  ]
-error:
-  %exception = call ptr @PyErr_Occurred()
-  %none = icmp eq ptr %exception, null
-  br i1 %none, label %good, label %failed
-failed:
-  %keep = call i1 @jw_keep_error(ptr %obj)
-  br i1 %keep, label %out, label %refuse
-large:
-  %number = call ptr @PyNumber_Index(ptr %obj)
-  %no_number = icmp eq ptr %number, null
-  br i1 %no_number, label %out, label %unsigned
-unsigned:
-  %word = call i64 @PyLong_AsUnsignedLongLong(ptr %number)
-  call void @Py_DecRef(ptr %number)
-  %exception.2 = call ptr @PyErr_Occurred()
-  %none.2 = icmp eq ptr %exception.2, null
-  br i1 %none.2, label %good, label %too_large
-too_large:
-  call void @PyErr_Clear()
-  br label %refuse
-good:
-  %result = phi i64 [ %value, %entry ], [ %value, %error ], [ %word, %unsigned ]
-  ret i64 %result
-refuse:
-  %refused = call i64 @jw_refuse(ptr %context, i64 %index, ptr %obj, ptr @jw_name_i64)
-  br label %out
-out:
-  ret i64 {ERROR}
-}}
-
-; An exception is set. One that `__index__` raised stays; the interpreter's own, for an object
-; without it, gives way to one that names the function.
-define i1 @jw_keep_error(ptr %obj) {{
-entry:
-  %check = call i32 @PyIndex_Check(ptr %obj)
-  %has = icmp ne i32 %check, 0
-  br i1 %has, label %keep, label %clear
-clear:
-  call void @PyErr_Clear()
-  ret i1 false
-keep:
-  ret i1 true
-}}
-"""
-
-_FLOATS = f"""
-define i64 @jw_unbox_float(ptr %obj, ptr %context, i64 %index, ptr %type) {{
-entry:
-  %value = call double @PyFloat_AsDouble(ptr %obj)
-  %minus = fcmp oeq double %value, -1.0
-  br i1 %minus, label %suspect, label %good
-suspect:
-  %exception = call ptr @PyErr_Occurred()
-  %none = icmp eq ptr %exception, null
-  br i1 %none, label %good, label %failed
-failed:
-  %is_int = call i32 @PyObject_IsInstance(ptr %obj, ptr @PyLong_Type)
-  %is_large = icmp ne i32 %is_int, 0
-  br i1 %is_large, label %refuse, label %kind
-kind:
-  %check = call i32 @PyNumber_Check(ptr %obj)
-  %is_number = icmp ne i32 %check, 0
-  br i1 %is_number, label %out, label %refuse
-refuse:
-  call void @PyErr_Clear()
-  %refused = call i64 @jw_refuse(ptr %context, i64 %index, ptr %obj, ptr %type)
-  br label %out
-out:
-  ret i64 {ERROR}
-good:
-  %bits = bitcast double %value to i64
-  ret i64 %bits
-}}
-
-; f64 NaN to f32 and back: sign, and the payload's upper bits. A payload that would vanish, which
-; would mean infinity, becomes the canonical one.
-define float @jw_narrow_nan(i64 %bits) {{
-  %sign.64 = lshr i64 %bits, 32
-  %sign = and i64 %sign.64, 2147483648
-  %shifted = lshr i64 %bits, 29
-  %payload.0 = and i64 %shifted, 8388607
-  %vanished = icmp eq i64 %payload.0, 0
-  %payload = select i1 %vanished, i64 4194304, i64 %payload.0
-  %upper = or i64 %sign, 2139095040
-  %all = or i64 %upper, %payload
-  %word = trunc i64 %all to i32
-  %value = bitcast i32 %word to float
-  ret float %value
-}}
-
-define double @jw_widen_nan(i32 %bits) {{
-  %word = zext i32 %bits to i64
-  %sign.32 = and i64 %word, 2147483648
-  %sign = shl i64 %sign.32, 32
-  %payload.32 = and i64 %word, 8388607
-  %payload = shl i64 %payload.32, 29
-  %upper = or i64 %sign, 9218868437227405312
-  %all = or i64 %upper, %payload
-  %value = bitcast i64 %all to double
-  ret double %value
-}}
-"""
-
-_OTHERS = f"""
-define i1 @jw_unbox_v128(ptr %obj, ptr %context, i64 %index, ptr %out) {{
-entry:
-  %data = alloca ptr
-  %size = alloca i64
-  %check = call i32 @PyObject_IsInstance(ptr %obj, ptr @PyBytes_Type)
-  %is_bytes = icmp eq i32 %check, 1
-  br i1 %is_bytes, label %bytes, label %refuse
-bytes:
-  %rc = call i32 @PyBytes_AsStringAndSize(ptr %obj, ptr %data, ptr %size)
-  %length = load i64, ptr %size
-  %fits = icmp eq i64 %length, 16
-  br i1 %fits, label %copy, label %refuse
-copy:
-  %from = load ptr, ptr %data
-  %vector = load <2 x i64>, ptr %from, align 1
-  store <2 x i64> %vector, ptr %out
-  ret i1 true
-refuse:
-  %refused = call i64 @jw_refuse(ptr %context, i64 %index, ptr %obj, ptr @jw_name_v128)
-  ret i1 false
-}}
-
-define i64 @jw_unbox_ref(ptr %obj, ptr %type, ptr %env) {{
-entry:
-  %hook = load ptr, ptr @jw_hook_to_ref
-  %number = call ptr (ptr, ptr, ...) @PyObject_CallFunction(
-      ptr %hook, ptr @jw_to_ref_format, ptr %obj, ptr %type, ptr %env)
-  %failed = icmp eq ptr %number, null
-  br i1 %failed, label %out, label %read
-read:
-  %word = call i64 @PyLong_AsUnsignedLongLong(ptr %number)
-  call void @Py_DecRef(ptr %number)
-  ret i64 %word
-out:
-  ret i64 {ERROR}
-}}
-
-define ptr @jw_box_ref(ptr %word, ptr %type) {{
-entry:
-  %null = icmp eq ptr %word, null
-  br i1 %null, label %none, label %call
-none:
-  call void @Py_IncRef(ptr @_Py_NoneStruct)
-  ret ptr @_Py_NoneStruct
-call:
-  %hook = load ptr, ptr @jw_hook_from_ref
-  %obj = call ptr (ptr, ptr, ...) @PyObject_CallFunction(
-      ptr %hook, ptr @jw_from_ref_format, ptr %word, ptr %type)
-  ret ptr %obj
-}}
-"""
+            return id(type_)
+    return None

@@ -13,54 +13,20 @@ import sys
 import sysconfig
 
 __all__ = [
+    "ALIASES",
     "COMPACT_INT",
-    "DECLARATIONS",
     "INCREF_NONE",
-    "VECTORCALL",
     "Layout",
     "layout",
     "method_def",
     "new_function",
 ]
 
-DECLARATIONS = """\
-@PyLong_Type = external global i8
-@PyFloat_Type = external global i8
-@PyBytes_Type = external global i8
-@_Py_NoneStruct = external global i64
-declare i64 @PyLong_AsLongLongAndOverflow(ptr, ptr)
-declare i64 @PyLong_AsUnsignedLongLong(ptr)
-declare ptr @PyLong_FromLongLong(i64)
-declare ptr @PyLong_FromUnsignedLongLong(i64)
-declare ptr @PyNumber_Index(ptr)
-declare i32 @PyNumber_Check(ptr)
-declare i32 @PyIndex_Check(ptr)
-declare i32 @PyObject_IsInstance(ptr, ptr)
-declare double @PyFloat_AsDouble(ptr)
-declare ptr @PyFloat_FromDouble(double)
-declare ptr @PyBytes_FromStringAndSize(ptr, i64)
-declare i32 @PyBytes_AsStringAndSize(ptr, ptr, ptr)
-declare ptr @PyTuple_New(i64)
-declare i32 @PyTuple_SetItem(ptr, i64, ptr)
-declare i64 @PyTuple_Size(ptr)
-declare ptr @PyTuple_GetItem(ptr, i64)
-declare ptr @PySequence_Tuple(ptr)
-declare ptr @PyErr_Occurred()
-declare void @PyErr_Clear()
-declare void @PyErr_Restore(ptr, ptr, ptr)
-declare void @PyErr_SetObject(ptr, ptr)
-declare void @PyErr_SetNone(ptr)
-declare i32 @PyErr_CheckSignals()
-declare ptr @PyEval_SaveThread()
-declare void @PyEval_RestoreThread(ptr)
-declare ptr @PyObject_CallFunction(ptr, ptr, ...)
-declare void @Py_IncRef(ptr)
-declare void @Py_DecRef(ptr)
-"""
-"""The API for emitted code. All names are in the stable ABI but the layout of objects."""
-
-VECTORCALL = "PyObject_Vectorcall" if sys.version_info >= (3, 11) else "PyObject_VectorcallDict"
-"""Both take (callable, arguments, count and flag, keywords); 3.10 exports only the latter."""
+ALIASES = (
+    {} if sys.version_info >= (3, 11) else {"PyObject_Vectorcall": "PyObject_VectorcallDict"}
+)
+"""What to use for a function that is not exported: 3.10 has only the one that takes keywords as a
+dictionary, which differs in nothing where there are none."""
 
 _NEW_INTS = sys.version_info >= (3, 12)
 _IMMORTAL_NONE = sys.version_info >= (3, 12)

@@ -16,9 +16,8 @@ from types import TracebackType
 from typing import Any, NoReturn
 
 from jitwasm.abi import ENV, HOST_ENV, OVERFLOW_SLOT, Loc, call_conv
-from jitwasm.backend.entry import HOST_FRAME
 from jitwasm.backend.refusals import refuse, refuse_results
-from jitwasm.backend.trampolines import RAISED, RETURNED
+from jitwasm.backend.runtime.assemble import HOST_FRAME, RAISED, RETURNED
 from jitwasm.types import F32, F64, I32, I64, V128, FuncType, RefType, ValType
 
 __all__ = ["HostCalls", "HostFunction", "Hooks"]

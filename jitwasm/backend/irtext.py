@@ -1,23 +1,31 @@
 """LLVM IR text with the ABI's structures in it.
 
-Handwritten IR of the runtime reads and writes fields of the structures in `jitwasm.abi`. Four
-macros, one to a line, keep offsets and field types out of it:
+Handwritten IR reads and writes fields of the structures in `jitwasm.abi`. Macros, one to a line, keep
+offsets and field types out of it:
 
     %top = get %ts ThreadState.top            load a field
     set null, %ts ThreadState.top             store to a field
     inc %ts ThreadState.ticks                 add one to an i64 field
     %p = field %ts ThreadState.trap_stack     address of a field
+    @name = text "abc"                        a NUL-terminated constant
 
-All these accesses are volatile: signal handlers read and write the same records.
+All these accesses are volatile: signal handlers read and write the same records. Anywhere in a line,
+also of assembly:
+
+    <ThreadState.top>       offset of a field
+    <Trap.UNREACHABLE>      number of a trap
+    <NAME>                  a constant that the caller of `expand` supplies
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from jitwasm import abi
+from jitwasm.trapcodes import TrapCode
 
-__all__ = ["constant_bytes", "expand", "join"]
+__all__ = ["expand"]
 
 _STRUCTS = {
     struct.name: struct
@@ -37,63 +45,49 @@ _STRUCTS = {
 _KINDS = {
     (struct.name, field): kind for struct in _STRUCTS.values() for field, kind, _ in struct.fields
 }
+_NUMBERS = {
+    **{f"Trap.{code.name}": int(code) for code in TrapCode},
+    **{f"{s.name}.{field}": at for s in _STRUCTS.values() for field, at in s.offset.items()},
+}
 _MACRO = re.compile(
     r"^ *(?:(?P<result>%[\w.]+) = )?(?P<verb>get|set|inc|field) (?:(?P<value>[^,\n]+), )?"
-    r"(?P<base>%[\w.]+|@[\w.]+) (?P<struct>\w+)\.(?P<field>\w+)$",
-    re.MULTILINE,
+    r"(?P<base>[%@][\w.]+) (?P<struct>\w+)\.(?P<field>\w+)$",
+    re.M,
 )
+_TEXT = re.compile(r'^@(\w+) = text "(.*)"$', re.M)
+_NUMBER = re.compile(r"<([A-Za-z][\w.]*)>")
 
 
-def expand(text: str) -> str:
-    """Replace the macros in IR text."""
-    count = 0
-
-    def replace(match: re.Match[str]) -> str:
-        nonlocal count
-        count += 1
-        struct, field = match["struct"], match["field"]
-        kind, offset = _KINDS[struct, field], _STRUCTS[struct].offset[field]
-        if match["verb"] == "field":
-            return f"  {match['result']} = getelementptr i8, ptr {match['base']}, i64 {offset}"
-        lines, pointer = "", match["base"]
-        if offset:
-            pointer = f"%.{count}"
-            lines = f"  {pointer} = getelementptr i8, ptr {match['base']}, i64 {offset}\n"
-        if match["verb"] == "get":
-            return f"{lines}  {match['result']} = load volatile {kind}, ptr {pointer}"
-        if match["verb"] == "set":
-            return f"{lines}  store volatile {kind} {match['value']}, ptr {pointer}"
-        return (
-            f"{lines}  %.{count}a = load volatile {kind}, ptr {pointer}\n"
-            f"  %.{count}b = add {kind} %.{count}a, 1\n"
-            f"  store volatile {kind} %.{count}b, ptr {pointer}"
-        )
-
-    return _MACRO.sub(replace, text)
+def expand(text: str, constants: Mapping[str, int] | None = None) -> str:
+    """Replace the macros in IR text or assembly."""
+    numbers = {**_NUMBERS, **(constants or {})}
+    text = _NUMBER.sub(lambda match: str(numbers[match[1]]), text)
+    text = _TEXT.sub(_constant, text)
+    counter = iter(range(1, len(text)))
+    return _MACRO.sub(lambda match: _access(match, next(counter)), text)
 
 
-def join(*texts: str) -> str:
-    """One module of several texts that may each declare the same functions.
-
-    A declaration is kept once, and not at all where one of the texts has the definition.
-    """
-    defined = {
-        name for text in texts for name in re.findall(r"^define [^@]*@([\w.]+)\(", text, re.M)
-    }
-    seen: set[str] = set()
-    lines: list[str] = []
-    for line in "\n".join(texts).split("\n"):
-        if line.startswith("declare "):
-            name = line[line.index("@") + 1 : line.index("(", line.index("@"))]
-            if name in seen or name in defined:
-                continue
-            seen.add(name)
-        lines.append(line)
-    return "\n".join(lines)
+def _constant(match: re.Match[str]) -> str:
+    name, data = match.groups()
+    return f'@{name} = constant [{len(data) + 1} x i8] c"{data}\\00"'
 
 
-def constant_bytes(name: str, data: bytes) -> str:
-    """A private, NUL-terminated constant."""
-    data += b"\0"
-    text = "".join(f"\\{byte:02x}" for byte in data)
-    return f'@{name} = private constant [{len(data)} x i8] c"{text}"'
+def _access(match: re.Match[str], count: int) -> str:
+    struct, field = match["struct"], match["field"]
+    kind, offset = _KINDS[struct, field], _STRUCTS[struct].offset[field]
+    address = f"getelementptr i8, ptr {match['base']}, i64 {offset}"
+    if match["verb"] == "field":
+        return f"  {match['result']} = {address}"
+    lines, pointer = "", match["base"]
+    if offset:
+        pointer = f"%.{count}"
+        lines = f"  {pointer} = {address}\n"
+    if match["verb"] == "get":
+        return f"{lines}  {match['result']} = load volatile {kind}, ptr {pointer}"
+    if match["verb"] == "set":
+        return f"{lines}  store volatile {kind} {match['value']}, ptr {pointer}"
+    return (
+        f"{lines}  %.{count}a = load volatile {kind}, ptr {pointer}\n"
+        f"  %.{count}b = add {kind} %.{count}a, 1\n"
+        f"  store volatile {kind} %.{count}b, ptr {pointer}"
+    )

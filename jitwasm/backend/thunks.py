@@ -15,10 +15,8 @@ rest.
 from __future__ import annotations
 
 from jitwasm.abi import ACTIVATION, OVERFLOW_SLOT, call_conv
-from jitwasm.backend.conversions import DECLARATIONS as CONVERSIONS
-from jitwasm.backend.conversions import FunctionText, reference_symbol
-from jitwasm.backend.cpython import DECLARATIONS, INCREF_NONE, layout
-from jitwasm.backend.irtext import expand
+from jitwasm.backend.conversions import FunctionText
+from jitwasm.backend.cpython import INCREF_NONE, layout
 from jitwasm.trapcodes import TrapCode
 from jitwasm.types import FuncType, RefType
 
@@ -26,26 +24,6 @@ __all__ = ["THUNK", "thunk_ir"]
 
 THUNK = "jw_thunk"
 """The symbol of a thunk in its object."""
-
-_RUNTIME = """\
-@jw_key = external dso_local global i32
-declare ptr @pthread_getspecific(i32)
-declare ptr @jw_thread_init()
-declare void @jw_plan(ptr)
-declare i32 @jw_store_enter(ptr, ptr)
-declare void @jw_store_leave(ptr)
-declare i1 @jw_land(ptr)
-declare void @jw_arity(ptr, i64)
-declare void @jw_set_trap(i64)
-declare ptr @PyLong_AsVoidPtr(ptr)
-@jw_enter = external dso_local global i8
-"""
-
-WEIGHTS = """\
-!0 = !{!"branch_weights", i32 2000, i32 1}
-!1 = !{!"branch_weights", i32 1, i32 2000}
-"""
-
 
 def thunk_ir(type_: FuncType, release_gil: bool) -> tuple[str, list[RefType]]:
     """The module that defines a thunk, and the reference types it refers to.
@@ -71,21 +49,7 @@ def thunk_ir(type_: FuncType, release_gil: bool) -> tuple[str, list[RefType]]:
     _leave_store(f)
     _return(f, type_, results)
     f.lines += _COLD
-    text = "\n".join(
-        [
-            DECLARATIONS,
-            CONVERSIONS,
-            _RUNTIME,
-            *(f"@{reference_symbol(i)} = external global i8" for i in range(len(f.references))),
-            f"define ptr @{THUNK}(ptr %self, ptr %args, i64 %count) {{",
-            "entry:",
-            *f.allocas,
-            *f.lines,
-            "}",
-            WEIGHTS,
-        ]
-    )
-    return expand(text), f.references
+    return f.module(f"ptr @{THUNK}(ptr %self, ptr %args, i64 %count)"), f.references
 
 
 def _read_self(f: FunctionText) -> None:
@@ -165,7 +129,7 @@ def _push_activation(f: FunctionText, release_gil: bool) -> None:
   %off = icmp eq i64 %armed, 0
   br i1 %off, label %arm, label %go, !prof !1
 arm:
-  call void @jw_plan(ptr %ts)
+  call void @jw_wake(ptr %ts)
   br label %go
 go:
   set %act, %ts ThreadState.top"""

@@ -16,145 +16,16 @@ Both check the stack, take the GIL back if the call had released it, and mark th
 from __future__ import annotations
 
 from jitwasm.abi import OVERFLOW_SLOT, CallConv, call_conv
-from jitwasm.backend.conversions import DECLARATIONS as CONVERSIONS
-from jitwasm.backend.conversions import FunctionText, reference_symbol
-from jitwasm.backend.cpython import DECLARATIONS, VECTORCALL
-from jitwasm.backend.entry import HOST_FRAME
-from jitwasm.backend.irtext import constant_bytes, expand
-from jitwasm.backend.thunks import WEIGHTS
+from jitwasm.backend.conversions import FunctionText
 from jitwasm.trapcodes import TrapCode
 from jitwasm.types import FuncType, RefType
 
-__all__ = ["PENDING", "RAISED", "RETURNED", "TRAMPOLINE", "c_thunk_ir", "ir", "trampoline_ir"]
+__all__ = ["TRAMPOLINE", "c_thunk_ir", "trampoline_ir"]
 
 TRAMPOLINE = "jw_trampoline"
 """The symbol of a trampoline, or of a C function's thunk, in its object."""
 
-PENDING, RETURNED, RAISED = 0, 1, 2
-"""What the ctypes callback writes to the frame's `status`; PENDING means ctypes swallowed what
-was raised outside of the callback's `try`, which can only be an interruption."""
-
 _ARGUMENTS_OFFSET = -(1 << 63)  # PY_VECTORCALL_ARGUMENTS_OFFSET
-
-_RUNTIME = f"""\
-@jw_key = external dso_local global i32
-declare ptr @pthread_getspecific(i32)
-declare ptr @{VECTORCALL}(ptr, ptr, i64, ptr)
-declare void @jw_reacquire(ptr, ptr)
-declare void @jw_back_to_wasm()
-declare void @jw_raise_pending() noreturn cold
-declare void @jw_trap(i32) noreturn cold
-declare ptr @jw_result_tuple(ptr, ptr, i64)
-"""
-
-
-def ir() -> str:
-    """Definitions of jw_host_dispatch and jw_result_tuple."""
-    status, error = HOST_FRAME["status"], HOST_FRAME["error"]
-    return f"""
-@jw_host_callback = global ptr null
-@jw_hook_results = global ptr null
-{constant_bytes("jw_results_format", b"OOL")}
-@PyExc_KeyboardInterrupt = external global ptr
-@PyTuple_Type = external global i8
-declare ptr @PyObject_GetIter(ptr)
-declare ptr @PyException_GetTraceback(ptr)
-declare void @jw_set_exception(ptr)
-
-; jw_host_base: the frame holds the environment and the argument registers.
-define void @jw_host_dispatch(ptr %frame) {{
-entry:
-  %ts = call ptr @jw_thread()
-  %act = get %ts ThreadState.top
-  %sp = ptrtoint ptr %frame to i64
-  %limit = get %ts ThreadState.stack_limit
-  %room = icmp ugt i64 %sp, %limit
-  br i1 %room, label %call, label %no_stack
-no_stack:
-  call void @jw_trap(i32 {int(TrapCode.STACK_OVERFLOW)})
-  unreachable
-call:
-  set 1, %act Activation.in_host
-  call void @jw_reacquire(ptr %ts, ptr %act)
-  %status.p = getelementptr i8, ptr %frame, i64 {status}
-  store i64 {PENDING}, ptr %status.p
-  %callback = load ptr, ptr @jw_host_callback
-  call void %callback(ptr %frame)
-  %status = load i64, ptr %status.p
-  switch i64 %status, label %interrupted [
-    i64 {RETURNED}, label %returned
-    i64 {RAISED}, label %raised
-  ]
-interrupted:
-  %class = load ptr, ptr @PyExc_KeyboardInterrupt
-  call void @PyErr_SetNone(ptr %class)
-  call void @jw_raise_pending()
-  unreachable
-raised:
-  %error.p = getelementptr i8, ptr %frame, i64 {error}
-  %error = load ptr, ptr %error.p
-  %type.p = getelementptr i8, ptr %error, i64 8
-  %type = load ptr, ptr %type.p
-  call void @Py_IncRef(ptr %type)
-  %traceback = call ptr @PyException_GetTraceback(ptr %error)
-  call void @PyErr_Restore(ptr %type, ptr %error, ptr %traceback)
-  call void @jw_raise_pending()
-  unreachable
-returned:
-  set 0, %act Activation.in_host
-  %want = get %act Activation.want
-  %wanted = icmp ne i32 %want, 0
-  br i1 %wanted, label %serve, label %done
-serve:
-  call void @jw_back_to_wasm()
-  br label %done
-done:
-  ret void
-}}
-
-; What a host function with several results returned, as a tuple of that length, or null.
-define ptr @jw_result_tuple(ptr %target, ptr %obj, i64 %count) {{
-entry:
-  %type.p = getelementptr i8, ptr %obj, i64 8
-  %type = load ptr, ptr %type.p
-  %exact = icmp eq ptr %type, @PyTuple_Type
-  br i1 %exact, label %own, label %iterate
-own:
-  call void @Py_IncRef(ptr %obj)
-  br label %have
-iterate:
-  %iterator = call ptr @PyObject_GetIter(ptr %obj)
-  %no_iterable = icmp eq ptr %iterator, null
-  br i1 %no_iterable, label %clear, label %collect
-clear:
-  call void @PyErr_Clear()
-  br label %refuse
-collect:
-  %collected = call ptr @PySequence_Tuple(ptr %iterator)
-  call void @Py_DecRef(ptr %iterator)
-  %failed = icmp eq ptr %collected, null
-  br i1 %failed, label %out, label %have
-have:
-  %tuple = phi ptr [ %obj, %own ], [ %collected, %collect ]
-  %size = call i64 @PyTuple_Size(ptr %tuple)
-  %right = icmp eq i64 %size, %count
-  br i1 %right, label %good, label %wrong
-good:
-  ret ptr %tuple
-wrong:
-  call void @Py_DecRef(ptr %tuple)
-  br label %refuse
-refuse:
-  %hook = load ptr, ptr @jw_hook_results
-  %exception = call ptr (ptr, ptr, ...) @PyObject_CallFunction(
-      ptr %hook, ptr @jw_results_format, ptr %target, ptr %obj, i64 %count)
-  call void @jw_set_exception(ptr %exception)
-  br label %out
-out:
-  ret ptr null
-}}
-"""
-
 
 def trampoline_ir(type_: FuncType) -> tuple[str, list[RefType]]:
     """The module that defines the fast path of a function type, and the reference types in it."""
@@ -177,25 +48,12 @@ raise:
   call void @jw_raise_pending()
   unreachable"""
     )
-    return expand(_module(f, conv)), f.references
+    return f.module(_prototype(conv)), f.references
 
 
-def _module(f: FunctionText, conv: CallConv) -> str:
+def _prototype(conv: CallConv) -> str:
     params = ", ".join(["ptr %env", *(f"{t} %p{i}" for i, t in enumerate(conv.param_ir))])
-    return "\n".join(
-        [
-            DECLARATIONS,
-            CONVERSIONS,
-            _RUNTIME,
-            *(f"@{reference_symbol(i)} = external global i8" for i in range(len(f.references))),
-            f"define {conv.ret_ir} @{TRAMPOLINE}({params}) {{",
-            "entry:",
-            *f.allocas,
-            *f.lines,
-            "}",
-            WEIGHTS,
-        ]
-    )
+    return f"{conv.ret_ir} @{TRAMPOLINE}({params})"
 
 
 def _read_arguments(f: FunctionText, conv: CallConv) -> list[str]:
@@ -255,7 +113,7 @@ def _call_target(f: FunctionText, objects: list[str]) -> None:
     first = f.offset("%array", 8)
     flags = _ARGUMENTS_OFFSET + len(objects)
     f.line(
-        f"%outcome = call ptr @{VECTORCALL}(ptr %target, ptr {first}, i64 {flags}, ptr null)"
+        f"%outcome = call ptr @PyObject_Vectorcall(ptr %target, ptr {first}, i64 {flags}, ptr null)"
     )
     for obj in objects:
         f.line(f"call void @Py_DecRef(ptr {obj})")
@@ -345,4 +203,4 @@ no_stack:
   call void @jw_trap(i32 {int(TrapCode.STACK_OVERFLOW)})
   unreachable"""
     )
-    return expand(_module(f, conv))
+    return f.module(_prototype(conv))

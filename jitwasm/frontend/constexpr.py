@@ -7,6 +7,7 @@ instantiation from the `ConstExpr` this gives. There is no control flow, so no r
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from jitwasm.config import Features
@@ -25,6 +26,7 @@ from jitwasm.types import (
     ArrayType,
     DefType,
     FieldType,
+    FuncType,
     PackedType,
     RefType,
     StructType,
@@ -139,9 +141,20 @@ class _Checker:
             raise self.invalid("type mismatch: an array type is expected")
         return type_, type_.comp.field
 
-    def require_default(self, field: FieldType) -> None:
-        if not is_defaultable(field.storage):
+    def require_default(self, type_: DefType) -> None:
+        field = _without_default(type_)
+        if field is not None:
             raise self.invalid(f"type mismatch: {field.storage} has no default value")
+
+
+# Cached, because three bytes of code can ask it of a structure of thousands of fields.
+@lru_cache(maxsize=256)
+def _without_default(type_: DefType) -> FieldType | None:
+    """The first field of a structure or array that has no default value."""
+    comp = type_.comp
+    assert not isinstance(comp, FuncType)
+    fields = comp.fields if isinstance(comp, StructType) else (comp.field,)
+    return next((field for field in fields if not is_defaultable(field.storage)), None)
 
 
 def _unpacked(field: FieldType) -> ValType:
@@ -216,9 +229,8 @@ def _struct_new(c: _Checker, op: Op) -> None:
 
 
 def _struct_new_default(c: _Checker, op: Op) -> None:
-    type_, comp = c.struct_type()
-    for field in comp.fields:
-        c.require_default(field)
+    type_, _ = c.struct_type()
+    c.require_default(type_)
     c.push(op, type_, ref_type(False, type_))
 
 
@@ -230,8 +242,8 @@ def _array_new(c: _Checker, op: Op) -> None:
 
 
 def _array_new_default(c: _Checker, op: Op) -> None:
-    type_, field = c.array_type()
-    c.require_default(field)
+    type_, _ = c.array_type()
+    c.require_default(type_)
     c.pop(I32)
     c.push(op, type_, ref_type(False, type_))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-__all__ = ["Imm", "Op", "PREFIX_SHIFT"]
+__all__ = ["PREFIX_SHIFT", "Imm", "Op"]
 
 PREFIX_SHIFT = 12
 """A prefixed opcode's code is `prefix << 12 | sub`."""

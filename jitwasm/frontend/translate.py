@@ -11,6 +11,7 @@ from jitwasm.errors import CompileError, InvalidError, MalformedError
 from jitwasm.frontend.emit.context import ModuleContext
 from jitwasm.frontend.emit.control import start_function
 from jitwasm.frontend.emit.dispatch import handlers
+from jitwasm.frontend.emit.frame import finish
 from jitwasm.frontend.emit.function import FunctionEmitter
 from jitwasm.frontend.emit.prescan import count_branches, loop_assignments
 from jitwasm.frontend.events import FunctionBody
@@ -43,7 +44,7 @@ class Translator:
         try:
             f, pos = self._begin(body)
             _run(f, pos)
-            return f.finish()
+            return finish(f)
         except CompileError as error:
             name = self._module.info.function_name(body.funcidx)
             raise type(error)(error.message, error.offset, body.funcidx, name) from None

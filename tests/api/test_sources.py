@@ -56,6 +56,11 @@ class AsyncFile:
         return self._file.read(min(size, 9))
 
 
+class TextFile:
+    def read(self, size: int) -> str:
+        return "text"
+
+
 def anonymous_map(data: bytes) -> mmap.mmap:
     made = mmap.mmap(-1, len(data))
     made[:] = data
@@ -161,7 +166,7 @@ def test_a_missing_file_is_the_operating_systems_error(tmp_path: Path) -> None:
         (object(), "not object"),
         ([1, 2], r"yield bytes, not int"),
         (["ab"], "yield bytes, not str"),
-        (io.StringIO("ab"), "not str: open the file in binary mode"),
+        (TextFile(), "not str: open the file in binary mode"),
         ({"a": 1}, "yield bytes, not str"),
     ],
     ids=repr,

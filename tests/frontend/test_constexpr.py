@@ -7,7 +7,7 @@ import pytest
 from jitwasm.errors import InvalidError, MalformedError
 from jitwasm.frontend.moduleinfo import ConstExpr
 from jitwasm.types import I32, ref_type
-from tests.frontend.binary import ALL_FEATURES, Features, decode, module, vector
+from tests.frontend.binary import ALL_FEATURES, Features, decode, leb, module, vector
 from tests.support.wat import wat
 
 
@@ -176,6 +176,14 @@ def test_a_mutable_global_is_not_constant() -> None:
 def test_malformed_constants(expr: bytes, message: str) -> None:
     with pytest.raises(MalformedError, match=message):
         raw(b"\x7f", expr)
+
+
+def test_wide_structures_are_looked_at_once_however_often_they_are_made() -> None:
+    fields = 10_000
+    types = vector(1, b"\x5f" + leb(fields) + b"\x7f\x00" * fields)
+    make = b"\xfb\x01\x00" * 100_000
+    with pytest.raises(InvalidError, match="type mismatch"):
+        decode(module(types, vector(6, b"\x6e\x00" + make + b"\x0b")))
 
 
 def test_long_expressions_do_not_recurse() -> None:

@@ -33,7 +33,7 @@ IMPORTER = """(module
 
 def alive(value: object) -> weakref.ref[Any]:
     """Watch the context of an instance: the native part, which must not outlive its use."""
-    return weakref.ref(value._context)  # type: ignore[attr-defined]
+    return weakref.ref(value._hold.member)  # type: ignore[attr-defined]
 
 
 @pytest.fixture(autouse=True)

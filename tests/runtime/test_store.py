@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import random
+import threading
 import weakref
 
 from jitwasm.abi import ENV, STORE_STATE
-from jitwasm.block import Block, read_word, write_word
+from jitwasm.block import Block, read_word
 from jitwasm.externs import BoxRegistry, boxed_object, is_host_box
 from jitwasm.memory import Memory
 from jitwasm.store import Member, Store, merge_all
@@ -18,6 +20,7 @@ class Context(Member):
     __slots__ = ("block",)
 
     def __init__(self, store: Store) -> None:
+        super().__init__()
         self.block = Block(ENV.size)
         self.block.words[ENV.offset["overflow"] // 8] = store.overflow
         self.block.words[ENV.offset["store"] // 8] = store.state
@@ -101,21 +104,69 @@ def test_store_does_not_keep_contexts_that_did_not_escape() -> None:
     assert len(store.contexts) == 0
 
 
-def test_state_of_the_store_that_is_entered_survives() -> None:
-    idle, busy = Store(), Store()
-    write_word(busy.state + STORE_STATE.offset["owner"], 0x1000)
-    assert idle.merge(busy) is busy
-    write_word(busy.state + STORE_STATE.offset["owner"], 0)
+def depth_of(store: Store) -> int:
+    return read_word(store.state + STORE_STATE.offset["depth"])
 
 
-def test_two_stores_entered_by_one_thread_merge_with_both_entries() -> None:
+def test_stores_merge_while_this_thread_is_inside() -> None:
+    for outer, inner in ((0, 1), (1, 0)):
+        stores = Store(), Store()
+        with stores[outer].entered(), stores[inner].entered(), stores[inner].entered():
+            merged = stores[0].merge(stores[1])
+            assert depth_of(merged) == 3
+        assert depth_of(merged) == 0
+        with merged.entered():
+            assert depth_of(merged) == 1
+
+
+def test_merge_waits_for_the_thread_inside() -> None:
     a, b = Store(), Store()
-    for store, depth in ((a, 2), (b, 1)):
-        write_word(store.state + STORE_STATE.offset["owner"], 0x1000)
-        write_word(store.state + STORE_STATE.offset["depth"], depth)
-    merged = a.merge(b)
-    assert read_word(merged.state + STORE_STATE.offset["depth"]) == 3
-    write_word(merged.state + STORE_STATE.offset["owner"], 0)
+    inside, leave = threading.Event(), threading.Event()
+
+    def stay() -> None:
+        with b.entered():
+            inside.set()
+            leave.wait()
+            assert b.root() is b
+
+    thread = threading.Thread(target=stay)
+    thread.start()
+    inside.wait()
+    merging = threading.Thread(target=a.merge, args=(b,))
+    merging.start()
+    merging.join(0.05)
+    assert merging.is_alive()
+    leave.set()
+    thread.join()
+    merging.join()
+    assert a.root() is b.root()
+    assert depth_of(a.root()) == 0
+
+
+def test_many_threads_merge_many_stores() -> None:
+    stores = [Store() for _ in range(12)]
+    contexts = [Context(store) for store in stores]
+    failures: list[BaseException] = []
+
+    def work(seed: int) -> None:
+        order = random.Random(seed)
+        try:
+            for _ in range(40):
+                a, b = order.sample(stores, 2)
+                with a.merge(b).entered():
+                    pass
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert len({id(store.root()) for store in stores}) == 1
+    assert all(Store.of_environment(c.address) is stores[0].root() for c in contexts)
+    assert depth_of(stores[0].root()) == 0
 
 
 def test_memory_follows_its_store_through_merges() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.spec.runner import Report, run_script
 from tests.spec.script import read_script
-from tests.spec.suite import find_suite, folder_of, read_expected, scripts
+from tests.spec.suite import find_suite, folder_of, read_expected, scripts, write_expected
 
 ENGINES = {
     "jitwasm": ("tests.spec.adapter", "JitwasmEngine"),
@@ -30,7 +30,9 @@ def main() -> int:
     names = [n for n in scripts(suite) if not options.script or _wanted(n, options.script)]
     if options.isolate:
         return _run_isolated(names, options)
-    expected = read_expected() if options.engine == "jitwasm" else {}
+    listed = options.engine == "jitwasm" and not options.update_expected
+    expected = read_expected() if listed else {}
+    failed: dict[str, list[tuple[int, str]]] = {}
     totals: dict[str, Report] = defaultdict(Report)
     bad = 0
     for name in names:
@@ -38,23 +40,30 @@ def main() -> int:
         report = run_script(read_script(Path(suite, name).read_bytes()), _engine(options.engine))
         elapsed = time.perf_counter() - started
         failures = report.failures
+        if failures:
+            failed[name] = failures
         if name in expected:
             failures = expected[name].unexpected(failures)
         bad += len(failures)
         totals[folder_of(name)].add(report)
         totals["total"].add(report)
-        if options.verbose or failures:
+        if options.verbose or (failures and not options.update_expected):
             print(
                 f"{name}: {report.passed} passed, {len(report.failures)} failed,"
                 f" {report.unsupported} unsupported, {report.text} text, {elapsed:.2f} s"
             )
-        for line, text in failures[: options.show]:
+        for line, text in failures[: 0 if options.update_expected else options.show]:
             print(f"    {name}:{line}: {text}")
         if options.messages:
             for line, wanted, got in report.messages:
                 print(f"    {name}:{line}: message {wanted!r}, got {got!r}")
         sys.stdout.flush()
     _print_table(totals)
+    if options.update_expected:
+        unexplained = write_expected(failed)
+        for name, line, text in unexplained:
+            print(f"not listed: {name}:{line}: {text}")
+        return 1 if unexplained else 0
     return 1 if bad else 0
 
 
@@ -64,6 +73,9 @@ def _arguments() -> Any:
     parser.add_argument("--engine", choices=sorted(ENGINES), default="jitwasm")
     parser.add_argument("--show", type=int, default=10, help="failures shown for each script")
     parser.add_argument("--messages", action="store_true", help="show differing messages")
+    parser.add_argument(
+        "--update-expected", action="store_true", help="write expected_failures.txt anew"
+    )
     parser.add_argument("--isolate", action="store_true", help="one process for each script")
     parser.add_argument("--timeout", type=float, default=300.0, help="seconds for each process")
     parser.add_argument("-v", "--verbose", action="store_true")

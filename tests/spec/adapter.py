@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 import jitwasm
+from jitwasm.config import default_config
 from tests.spec.engine import (
     PRINT_FUNCTIONS,
     SPECTEST,
@@ -64,7 +65,7 @@ class Provided:
 def suite_config() -> jitwasm.Config:
     """The default configuration with every feature that the suite uses and jitwasm knows."""
     features = jitwasm.Features(exceptions=True, gc=True)
-    return replace(jitwasm.default_config(), features=features)
+    return replace(default_config(), features=features)
 
 
 class JitwasmEngine:

@@ -68,12 +68,13 @@ class CompiledVectors:
         self._module = module
         self._engine = _compile(module.text, level, cpu)
         layout = module.info.layout
-        self.memory = ctypes.create_string_buffer(65536)
-        self._overflow = ctypes.create_string_buffer(OVERFLOW_BYTES)
-        self._vmctx = ctypes.create_string_buffer(layout.size + 64)
-        _store_pointer(self._vmctx, 0, self._overflow)
+        pages, self._overflow = bytearray(65536), bytearray(OVERFLOW_BYTES)
+        self.memory = memoryview(pages)
+        vmctx = bytearray(layout.size)
+        _store_address(vmctx, 0, self._overflow)
         if layout.memories:
-            _store_pointer(self._vmctx, layout.memory_base(0), self.memory)
+            _store_address(vmctx, layout.memory_base(0), pages)
+        self._vmctx = ctypes.create_string_buffer(bytes(vmctx), len(vmctx))
 
     def call(self, name: str, cases: Sequence[Sequence[Value]]) -> list[Value]:
         """The results of an exported function for each case of operands."""
@@ -108,16 +109,17 @@ def _value(type_: ValType, data: bytes) -> Value:
     return data if type_ is V128 else int.from_bytes(data[: type_.size], "little")
 
 
-def _store_pointer(buffer: ctypes.Array[ctypes.c_char], offset: int, target: object) -> None:
-    address = ctypes.addressof(target)  # type: ignore[arg-type]
-    buffer[offset : offset + 8] = address.to_bytes(8, "little")
+def _store_address(record: bytearray, offset: int, target: bytearray) -> None:
+    address = ctypes.addressof(ctypes.c_char.from_buffer(target))
+    record[offset : offset + 8] = address.to_bytes(8, "little")
 
 
 def _driver(funcidx: int, type_: FuncType) -> str:
-    """A loop over the cases, around one call."""
+    """A loop over the cases, around one call. It is not to be optimised: that would take longer
+    than the functions."""
     width = 16 * len(type_.params)
     lines = [
-        f"define void @drive{funcidx}(ptr %vm, ptr %in, ptr %out, i64 %n) {{",
+        f"define void @drive{funcidx}(ptr %vm, ptr %in, ptr %out, i64 %n) noinline optnone {{",
         "entry:\n  br label %loop",
         "loop:\n  %i = phi i64 [ 0, %entry ], [ %next, %loop ]",
         f"  %row = mul i64 %i, {width}",

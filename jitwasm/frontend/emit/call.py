@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jitwasm.abi import FUNCREF, RTT, TABLE_RECORD, CallConv, call_conv
+from jitwasm.abi import FUNCREF, RTT, CallConv, call_conv
 from jitwasm.errors import InvalidError
 from jitwasm.frontend.emit.function import VM, FunctionEmitter
 from jitwasm.frontend.emit.table import element_pointer

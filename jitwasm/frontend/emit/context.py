@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+
 from jitwasm.abi import (
     MEMORY32_GUARD,
     MEMORY32_RESERVED,
@@ -53,6 +54,7 @@ class ModuleContext:
         block_types: (start_types, end_types) of block types of one byte.
         func_types, convs: types and calling conventions of all functions, by funcidx.
         memories: plans, by memidx.
+        plain_memory: whether there is a memory 0, indexed by i32 and guarded by pages.
         load, store: the instructions for linear memory, volatile in strict mode.
     """
 
@@ -66,6 +68,8 @@ class ModuleContext:
         by_type = {type_: call_conv(type_) for type_ in set(self.func_types)}
         self.convs: list[CallConv] = [by_type[type_] for type_ in self.func_types]
         self.memories = [_plan(type_, config) for type_ in info.memories]
+        first = self.memories[0] if self.memories else None
+        self.plain_memory = first is not None and not first.wide and not first.explicit
         self.load = "load volatile" if config.strict else "load"
         self.store = "store volatile" if config.strict else "store"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from jitwasm.frontend.emit.function import Entry, FunctionEmitter
-from jitwasm.frontend.emit.numeric import canonicalize
+from jitwasm.frontend.emit.numeric import fence
 from jitwasm.frontend.stacks import COND
 from jitwasm.types import F32, F64, I32, I64, ValType
 
@@ -82,10 +82,9 @@ def _promote(f: FunctionEmitter, pos: int, row: None) -> int:
 def _demote(f: FunctionEmitter, pos: int, row: None) -> int:
     """LLVM cancels `demote(promote x)`, which must make a NaN quiet."""
     val = f.pop(F64)
-    narrow = f.op(f"fptrunc double {val} to float")
     if val in f.promoted:
-        narrow = canonicalize(f, F32, narrow)
-    f.push(F32, narrow)
+        val = fence(f, F64, val)
+    f.push(F32, f.op(f"fptrunc double {val} to float"))
     return pos
 
 

@@ -7,13 +7,23 @@ have no implementation yet, raise an error that names the feature.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from jitwasm.config import Features
 from jitwasm.errors import InvalidError, MalformedError
-from jitwasm.frontend.emit import call, control, convert, memory, numeric, reference, table
-from jitwasm.frontend.emit import simd, tailcall, variable
+from jitwasm.frontend.emit import (
+    call,
+    control,
+    convert,
+    memory,
+    numeric,
+    reference,
+    simd,
+    table,
+    tailcall,
+    variable,
+)
 from jitwasm.frontend.emit.function import Entry, FunctionEmitter
 from jitwasm.frontend.instruction import PREFIX_SHIFT, Op
 from jitwasm.frontend.opcodes import OPCODES
@@ -114,7 +124,7 @@ def _entries() -> dict[str, Entry]:
 _ENTRIES = _entries()
 
 
-@lru_cache(maxsize=None)
+@cache
 def handlers(features: Features, tracked: bool) -> tuple[Entry, ...]:
     """The entries by first byte. `tracked`: for functions whose locals are tracked."""
     by_byte: list[Entry] = [_ILLEGAL] * 256

@@ -21,22 +21,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from jitwasm.abi import ENV, MEMORY64_RESERVED, MEMORY_RECORD, CallConv
+from jitwasm.abi import MEMORY64_RESERVED, MEMORY_RECORD, CallConv
 from jitwasm.errors import MalformedError
-from jitwasm.frontend.emit import universal
 from jitwasm.frontend.emit.context import MemoryPlan, ModuleContext
-from jitwasm.frontend.emit.ssa import ENTRY, SSABuilder
+from jitwasm.frontend.emit.ssa import LOCAL_BITS, SSABuilder
 from jitwasm.frontend.leb128 import UNEXPECTED_END, read_unsigned
 from jitwasm.frontend.stacks import ControlFrame
-from jitwasm.ir import COLD, INVARIANT, TBAA_MEMORY, TBAA_VM, FunctionIR
+from jitwasm.ir import COLD, INVARIANT, TBAA_MEMORY, TBAA_VM
 from jitwasm.libcalls import declaration
 from jitwasm.trapcodes import TrapCode
 from jitwasm.types import F32, F64, I32, V128, FuncType, ValType
 
-__all__ = ["VM", "Entry", "FunctionEmitter", "zero"]
+__all__ = ["VM", "Entry", "FunctionEmitter", "initial_values", "zero"]
 
 VM = "%vm"
 """The environment: first parameter of every function."""
+
+
+def initial_values(conv: CallConv, local_types: list[ValType]) -> list[str]:
+    """The values of all locals at the start: parameters (`%o<n>` those that came in the overflow
+    area), then zeros."""
+    params = [f"%{i}" if loc.slot is None else f"%o{i}" for i, loc in enumerate(conv.params)]
+    return params + [zero(type_) for type_ in local_types[len(params) :]]
 
 
 def zero(type_: ValType) -> str:
@@ -58,6 +64,8 @@ class FunctionEmitter(SSABuilder):
         type: the function's type.
         conv: how it is called.
         calls, declares: see FunctionIR.
+        memories: memories whose base is needed.
+        traps: the labels of trap blocks; cold: the text of other blocks at the end.
         universal: whether it contains a tail call.
         in_memory: whether locals are kept in stack slots, because there are too many of them for
             snapshots at each branch.
@@ -68,21 +76,20 @@ class FunctionEmitter(SSABuilder):
     """
 
     __slots__ = (
-        "_cold",
-        "_initial",
-        "_memories",
-        "_traps",
         "assigned",
         "base",
         "calls",
         "code",
+        "cold",
         "conv",
         "declares",
         "funcidx",
         "in_memory",
         "initialized",
+        "memories",
         "module",
         "promoted",
+        "traps",
         "type",
         "uninitialized",
         "universal",
@@ -98,14 +105,9 @@ class FunctionEmitter(SSABuilder):
         in_memory: bool = False,
     ) -> None:
         self.conv: CallConv = module.convs[funcidx]
-        params = len(self.conv.params)
-        values = [
-            f"%{i}" if loc.slot is None else f"%o{i}" for i, loc in enumerate(self.conv.params)
-        ]
-        values += map(zero, local_types[params:])
-        super().__init__(local_types, [] if in_memory else values, params)
+        values = [] if in_memory else initial_values(self.conv, local_types)
+        super().__init__(local_types, values, len(self.conv.params))
         self.in_memory = in_memory
-        self._initial = values if in_memory else []
         self.module = module
         self.funcidx = funcidx
         self.type: FuncType = module.func_types[funcidx]
@@ -118,9 +120,9 @@ class FunctionEmitter(SSABuilder):
         self.uninitialized: set[int] = set()
         self.initialized: list[int] = []
         self.promoted: set[str] = set()
-        self._memories: set[int] = set()
-        self._cold: list[str] = []
-        self._traps: dict[TrapCode, str] = {}
+        self.memories: set[int] = set()
+        self.cold: list[str] = []
+        self.traps: dict[TrapCode, str] = {}
 
     # -- immediates ------------------------------------------------------------------------------
 
@@ -155,9 +157,9 @@ class FunctionEmitter(SSABuilder):
 
     def trap_label(self, code: TrapCode) -> str:
         """The label of the block that raises a trap; each function has one for each code."""
-        label = self._traps.get(code)
+        label = self.traps.get(code)
         if label is None:
-            label = self._traps[code] = f"t{code.value}"
+            label = self.traps[code] = f"t{code.value}"
         return label
 
     def trap_if(self, cond: str, code: TrapCode) -> None:
@@ -176,7 +178,7 @@ class FunctionEmitter(SSABuilder):
         self.line(f"br i1 {cond}, label %{cold}, label %{label}{COLD}")
         self.start_block(label)
         nan, other = TrapCode.INVALID_CONVERSION.value, TrapCode.INTEGER_OVERFLOW.value
-        self._cold.append(
+        self.cold.append(
             f"{cold}:\n  %{cold}.n = fcmp uno {ir} {val}, 0.0\n"
             f"  %{cold}.c = select i1 %{cold}.n, i32 {nan}, i32 {other}\n"
             f"  call void {self.libcall('jw_trap')}(i32 %{cold}.c)\n  unreachable"
@@ -194,13 +196,17 @@ class FunctionEmitter(SSABuilder):
 
     def vm_pointer(self, offset: int) -> str:
         """The value of a pointer field of vmctx that never changes."""
-        return self.op(f"load ptr, ptr {self.field(offset)}{INVARIANT}")
+        pointer = self.pointers.get(offset)
+        if pointer is None:
+            pointer = self.op(f"load ptr, ptr {self.field(offset)}{INVARIANT}")
+            self.pointers[offset] = pointer
+        return pointer
 
     # -- linear memory ---------------------------------------------------------------------------
 
     def memory_base(self, memidx: int) -> str:
         """The memory's first byte; loaded once, at the function's entry."""
-        self._memories.add(memidx)
+        self.memories.add(memidx)
         return f"%m{memidx}"
 
     def memory_bytes(self, memidx: int) -> str:
@@ -208,6 +214,23 @@ class FunctionEmitter(SSABuilder):
         record = self.vm_pointer(self.module.layout.memory_record(memidx))
         size = self.at(record, MEMORY_RECORD.offset["bytes"])
         return self.op(f"load i64, ptr {size}{TBAA_VM}")
+
+    def plain_address(self, index: str, offset: int) -> str:
+        """`mem_address` for memory 0 if that is a `plain_memory`, and small static offsets."""
+        pointer = self.pointers.get(index)
+        if pointer is None:
+            if index[0] != "%":
+                return self.mem_address(0, index, offset, 1)
+            self.memories.add(0)
+            wide = self.fresh()
+            self.line(f"{wide} = zext i32 {index} to i64")
+            pointer = self.pointers[index] = self.fresh()
+            self.line(f"{pointer} = getelementptr i8, ptr %m0, i64 {wide}")
+        if not offset:
+            return pointer
+        name = self.fresh()
+        self.line(f"{name} = getelementptr i8, ptr {pointer}, i64 {offset}")
+        return name
 
     def mem_address(self, memidx: int, index: str, offset: int, size: int) -> str:
         """Pointer to `size` bytes at `index` (of the memory's index type) plus `offset`.
@@ -220,7 +243,8 @@ class FunctionEmitter(SSABuilder):
             return self._constant_address(plan, memidx, index, offset, size)
         if plan.explicit or offset + size > plan.slack:
             return self.at(self._checked(plan, memidx, index, offset + size), offset)
-        pointer = self.pointers.get((memidx, index))
+        key = (memidx, index) if memidx else index
+        pointer = self.pointers.get(key)
         if pointer is None:
             wide = index
             if plan.wide:
@@ -232,7 +256,7 @@ class FunctionEmitter(SSABuilder):
             else:
                 wide = self.op(f"zext i32 {index} to i64")
             pointer = self.op(f"getelementptr i8, ptr {self.memory_base(memidx)}, i64 {wide}")
-            self.pointers[memidx, index] = pointer
+            self.pointers[key] = pointer
         return self.op(f"getelementptr i8, ptr {pointer}, i64 {offset}") if offset else pointer
 
     def _constant_address(
@@ -336,77 +360,13 @@ class FunctionEmitter(SSABuilder):
 
     def keep_dead_locals(self) -> None:
         """Do the same for values of locals that nobody has read; at the function's end."""
-        for val, (index, local) in self._unread.items():
+        for val, place in self._unread.items():
+            index, local = place >> LOCAL_BITS, place & (1 << LOCAL_BITS) - 1
             line = self._body[index]
             if line.startswith(f"{val} = load "):
                 self._body[index] = line.replace(" = load ", " = load volatile ", 1)
             elif not line.startswith("|"):
                 self._body[index] += f"\n  {_fake_use(self.local_types[local], val)}"
-
-    # -- the frame -------------------------------------------------------------------------------
-
-    def finish(self) -> FunctionIR:
-        """The function, once its body has been emitted."""
-        self.keep_dead_locals()
-        symbol, params = f"@f{self.funcidx}", self._typed_params()
-        unpack: list[str] = []
-        if self.universal:
-            symbol, params = f"@u{self.funcidx}", universal.NAMED_PARAMS
-            unpack = universal.unpack(self.conv)
-        head = [
-            f"define {self.conv.ret_ir} {symbol}({params}) #0 {{",
-            f"{ENTRY}:",
-            *(f"  {line}" for line in unpack),
-            *(f"  {line}" for line in self._load_overflow()),
-            *(f"  {line}" for line in self._load_bases()),
-            *(f"  {line}" for line in self._spill_locals()),
-        ]
-        tail = [
-            f"{label}:\n  call void {self.libcall('jw_trap')}(i32 {code.value})\n  unreachable"
-            for code, label in self._traps.items()
-        ] + self._cold
-        return FunctionIR(
-            funcidx=self.funcidx,
-            text="\n".join([*head, self.body_text(), *tail, "}"]),
-            calls=self.calls,
-            declares=frozenset(self.declares),
-            fn_ir=f"{self.conv.ret_ir} ({universal.PARAMS})" if self.universal else self.conv.fn_ir,
-            body_size=len(self.code),
-            universal=self.universal,
-        )
-
-    def _typed_params(self) -> str:
-        named = (
-            f"{loc.type.ir} %{i}" for i, loc in enumerate(self.conv.params) if loc.slot is None
-        )
-        return ", ".join((f"ptr {VM}", *named))
-
-    def _load_overflow(self) -> list[str]:
-        if not self.conv.overflow_params:
-            return []
-        lines = [f"%ov = load ptr, ptr {VM}{INVARIANT}"]
-        assert ENV.offset["overflow"] == 0
-        for i, loc in enumerate(self.conv.params):
-            if loc.slot is not None:
-                lines.append(f"%o{i}.p = getelementptr i8, ptr %ov, i64 {16 * loc.slot}")
-                lines.append(f"%o{i} = load {loc.type.ir}, ptr %o{i}.p{TBAA_VM}")
-        return lines
-
-    def _spill_locals(self) -> list[str]:
-        lines = []
-        for local, val in enumerate(self._initial):
-            ir = self.local_types[local].ir
-            lines.append(f"%l{local} = alloca {ir}")
-            lines.append(f"store {ir} {val}, ptr %l{local}")
-        return lines
-
-    def _load_bases(self) -> list[str]:
-        lines = []
-        for memidx in sorted(self._memories):
-            offset = self.module.layout.memory_base(memidx)
-            lines.append(f"%m{memidx}.p = getelementptr i8, ptr {VM}, i64 {offset}")
-            lines.append(f"%m{memidx} = load ptr, ptr %m{memidx}.p{INVARIANT}")
-        return lines
 
 
 Entry = tuple[Callable[[FunctionEmitter, int, Any], int], Any]

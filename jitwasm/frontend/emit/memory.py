@@ -14,7 +14,7 @@ from jitwasm.frontend.emit.function import FunctionEmitter
 from jitwasm.frontend.immediates import MemArg, read_memarg
 from jitwasm.frontend.reader import Reader
 from jitwasm.frontend.validate import check_data, check_memarg, check_memory
-from jitwasm.ir import TBAA_VM
+from jitwasm.ir import TBAA_MEMORY, TBAA_VM
 from jitwasm.types import F32, F64, I32, I64, ValType
 
 __all__ = ["LOADS", "PLAIN", "STORES", "load", "memarg_at", "store"]
@@ -23,42 +23,42 @@ Imms = tuple[Any, ...]
 
 
 class Access(NamedTuple):
-    """A load or store: the value's type, its LLVM type in memory, bytes, and how a narrower
-    integer is extended ("" for none)."""
+    """A load or store: the value's type, its LLVM type in memory, the exponent of the bytes, and
+    how a narrower integer is extended or cut ("" for none)."""
 
     type: ValType
     ir: str
-    size: int
-    extend: str
+    log_size: int
+    cast: str
 
 
 LOADS = {
-    "i32.load": Access(I32, "i32", 4, ""),
-    "i64.load": Access(I64, "i64", 8, ""),
-    "f32.load": Access(F32, "float", 4, ""),
-    "f64.load": Access(F64, "double", 8, ""),
-    "i32.load8_s": Access(I32, "i8", 1, "sext"),
-    "i32.load8_u": Access(I32, "i8", 1, "zext"),
-    "i32.load16_s": Access(I32, "i16", 2, "sext"),
-    "i32.load16_u": Access(I32, "i16", 2, "zext"),
-    "i64.load8_s": Access(I64, "i8", 1, "sext"),
-    "i64.load8_u": Access(I64, "i8", 1, "zext"),
-    "i64.load16_s": Access(I64, "i16", 2, "sext"),
-    "i64.load16_u": Access(I64, "i16", 2, "zext"),
-    "i64.load32_s": Access(I64, "i32", 4, "sext"),
-    "i64.load32_u": Access(I64, "i32", 4, "zext"),
+    "i32.load": Access(I32, "i32", 2, ""),
+    "i64.load": Access(I64, "i64", 3, ""),
+    "f32.load": Access(F32, "float", 2, ""),
+    "f64.load": Access(F64, "double", 3, ""),
+    "i32.load8_s": Access(I32, "i8", 0, "sext"),
+    "i32.load8_u": Access(I32, "i8", 0, "zext"),
+    "i32.load16_s": Access(I32, "i16", 1, "sext"),
+    "i32.load16_u": Access(I32, "i16", 1, "zext"),
+    "i64.load8_s": Access(I64, "i8", 0, "sext"),
+    "i64.load8_u": Access(I64, "i8", 0, "zext"),
+    "i64.load16_s": Access(I64, "i16", 1, "sext"),
+    "i64.load16_u": Access(I64, "i16", 1, "zext"),
+    "i64.load32_s": Access(I64, "i32", 2, "sext"),
+    "i64.load32_u": Access(I64, "i32", 2, "zext"),
 }
 
 STORES = {
-    "i32.store": Access(I32, "i32", 4, ""),
-    "i64.store": Access(I64, "i64", 8, ""),
-    "f32.store": Access(F32, "float", 4, ""),
-    "f64.store": Access(F64, "double", 8, ""),
-    "i32.store8": Access(I32, "i8", 1, "trunc"),
-    "i32.store16": Access(I32, "i16", 2, "trunc"),
-    "i64.store8": Access(I64, "i8", 1, "trunc"),
-    "i64.store16": Access(I64, "i16", 2, "trunc"),
-    "i64.store32": Access(I64, "i32", 4, "trunc"),
+    "i32.store": Access(I32, "i32", 2, ""),
+    "i64.store": Access(I64, "i64", 3, ""),
+    "f32.store": Access(F32, "float", 2, ""),
+    "f64.store": Access(F64, "double", 3, ""),
+    "i32.store8": Access(I32, "i8", 0, "trunc"),
+    "i32.store16": Access(I32, "i16", 1, "trunc"),
+    "i64.store8": Access(I64, "i8", 0, "trunc"),
+    "i64.store16": Access(I64, "i16", 1, "trunc"),
+    "i64.store32": Access(I64, "i32", 2, "trunc"),
 }
 
 
@@ -80,25 +80,39 @@ _memarg = memarg_at
 
 
 def load(f: FunctionEmitter, pos: int, row: Access) -> int:
-    type_, ir, size, extend = row
-    memidx, offset, addr, pos = memarg_at(f, pos, size)
-    pointer = f.mem_address(memidx, f.pop(addr), offset, size)
-    val = f.load(ir, pointer)
+    type_, ir, log_size, extend = row
+    code = f.code
+    offset = code[pos + 1]
+    if f.module.plain_memory and code[pos] <= log_size and offset < 0x80:
+        pos += 2
+        pointer = f.plain_address(f.pop(I32), offset)
+    else:
+        memidx, offset, addr, pos = memarg_at(f, pos, 1 << log_size)
+        pointer = f.mem_address(memidx, f.pop(addr), offset, 1 << log_size)
+    val = f.fresh()
+    f.line(f"{val} = {f.module.load} {ir}, ptr {pointer}, align 1{TBAA_MEMORY}")
     if extend:
-        val = f.op(f"{extend} {ir} {val} to {type_.ir}")
+        narrow, val = val, f.fresh()
+        f.line(f"{val} = {extend} {ir} {narrow} to {type_.ir}")
     f.types.append(type_)
     f.vals.append(val)
     return pos
 
 
 def store(f: FunctionEmitter, pos: int, row: Access) -> int:
-    type_, ir, size, trunc = row
-    memidx, offset, addr, pos = memarg_at(f, pos, size)
+    type_, ir, log_size, trunc = row
+    code = f.code
+    offset = code[pos + 1]
     val = f.pop(type_)
-    pointer = f.mem_address(memidx, f.pop(addr), offset, size)
+    if f.module.plain_memory and code[pos] <= log_size and offset < 0x80:
+        pos += 2
+        pointer = f.plain_address(f.pop(I32), offset)
+    else:
+        memidx, offset, addr, pos = memarg_at(f, pos, 1 << log_size)
+        pointer = f.mem_address(memidx, f.pop(addr), offset, 1 << log_size)
     if trunc:
         val = f.op(f"trunc {type_.ir} {val} to {ir}")
-    f.store(ir, val, pointer)
+    f.line(f"{f.module.store} {ir} {val}, ptr {pointer}, align 1{TBAA_MEMORY}")
     return pos
 
 

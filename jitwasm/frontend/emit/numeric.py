@@ -4,8 +4,8 @@ Where LLVM's instruction means the same, a row of a table says so; the functions
 differ. Comparisons leave an i1 on the stack (stacks.py, `COND`).
 
 Floats: LLVM may treat a signalling NaN like a quiet one, but the specification says that arithmetic
-gives quiet NaNs. Hardware does; LLVM does not where it removes the instruction, so results of
-operations with an operand that may make it an identity are canonicalised.
+gives quiet NaNs. The machine does that, LLVM does not where it removes the instruction; so literal
+operands that make it an identity are hidden from the optimiser.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from jitwasm.frontend.stacks import COND, NOT
 from jitwasm.trapcodes import TrapCode
 from jitwasm.types import F32, F64, I32, I64, ValType
 
-__all__ = ["ROWS", "canonicalize"]
+__all__ = ["ROWS", "fence"]
 
 Row = tuple[ValType, str]
 _INTS = (I32, I64)
@@ -165,10 +165,8 @@ def _shift(f: FunctionEmitter, pos: int, row: Row) -> int:
     bits = type_.size * 8
     count = f.pop(type_)
     literal = _literal(count)
-    if literal is None:
-        count = f.op(f"and {type_.ir} {count}, {bits - 1}")
-    else:
-        count = str(literal % bits)
+    masked = f"and {type_.ir} {count}, {bits - 1}"
+    count = f.op(masked) if literal is None else str(literal % bits)
     f.push(type_, f.op(f"{text} {f.pop(type_)}, {count}"))
     return pos
 
@@ -214,7 +212,7 @@ def _div_s(f: FunctionEmitter, pos: int, row: Row) -> int:
 
 
 def _rem_s(f: FunctionEmitter, pos: int, row: Row) -> int:
-    """`INT_MIN % -1` is 0; srem is undefined there and x86 faults. Any `x % -1` is 0, as `x % 1`."""
+    """`INT_MIN % -1` is 0, where srem is undefined and x86 faults. `x % 1` is 0 like `x % -1`."""
     type_, text = row
     ir = type_.ir
     divisor, val = f.pop(type_), f.pop(type_)
@@ -229,25 +227,33 @@ def _rem_s(f: FunctionEmitter, pos: int, row: Row) -> int:
 # -- floats --------------------------------------------------------------------------------------
 
 
-def canonicalize(f: FunctionEmitter, type_: ValType, val: str) -> str:
-    """The value, a NaN made quiet."""
+def fence(f: FunctionEmitter, type_: ValType, val: str) -> str:
+    """The value, of which the optimiser knows nothing. This costs no instruction."""
     ir, name = type_.ir, type_.name
-    f.declare(f"declare {ir} @llvm.canonicalize.{name}({ir})")
-    return f.op(f"call {ir} @llvm.canonicalize.{name}({ir} {val})")
+    f.declare(f"declare {ir} @llvm.arithmetic.fence.{name}({ir})")
+    return f.op(f"call {ir} @llvm.arithmetic.fence.{name}({ir} {val})")
 
 
 def _float_binary(f: FunctionEmitter, pos: int, row: Row) -> int:
     type_, text = row
-    b, a = f.pop(type_), f.pop(type_)
-    val = f.op(f"{text} {a}, {b}")
-    if a in _NEUTRAL or b in _NEUTRAL:
-        val = canonicalize(f, type_, val)
-    f.push(type_, val)
+    types, vals = f.types, f.vals
+    if types[-1] is type_ and types[-2] is type_:
+        types.pop()
+        b = vals.pop()
+    else:
+        b = f.pop(type_)
+        f.push(type_, f.pop(type_))
+    a = vals[-1]
+    if a in _NEUTRAL:
+        a = fence(f, type_, a)
+    elif b in _NEUTRAL:
+        b = fence(f, type_, b)
+    vals[-1] = f.op(f"{text} {a}, {b}")
     return pos
 
 
 def _min_max(f: FunctionEmitter, pos: int, row: Row) -> int:
-    """llvm.minimum orders zeros as we do, but may pass a signalling NaN on; an addition does not."""
+    """llvm.minimum orders zeros as we do, but may pass on a signalling NaN; an addition not."""
     type_, name = row
     ir = type_.ir
     b, a = f.pop(type_), f.pop(type_)
@@ -266,15 +272,15 @@ _INT_BINARY = ("add", "sub", "mul", "and", "or", "xor")
 _SHIFTS = {"shl": "shl", "shr_s": "ashr", "shr_u": "lshr"}
 _ROTATES = {"rotl": "fshl", "rotr": "fshr"}
 _INT_COMPARE = {
-    **{"eq": "eq", "ne": "ne", "lt_s": "slt", "lt_u": "ult", "gt_s": "sgt", "gt_u": "ugt"},
-    **{"le_s": "sle", "le_u": "ule", "ge_s": "sge", "ge_u": "uge"},
+    "eq": "eq", "ne": "ne", "lt_s": "slt", "lt_u": "ult", "gt_s": "sgt", "gt_u": "ugt",
+    "le_s": "sle", "le_u": "ule", "ge_s": "sge", "ge_u": "uge",
 }
 _FLOAT_COMPARE = {"eq": "oeq", "ne": "une", "lt": "olt", "gt": "ogt", "le": "ole", "ge": "oge"}
 _BIT_COUNTS = {"clz": "ctlz", "ctz": "cttz"}
 _FLOAT_BINARY = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
 _FLOAT_UNARY = {
-    **{"abs": "fabs", "ceil": "ceil", "floor": "floor", "trunc": "trunc"},
-    **{"nearest": "roundeven", "sqrt": "sqrt"},
+    "abs": "fabs", "ceil": "ceil", "floor": "floor", "trunc": "trunc",
+    "nearest": "roundeven", "sqrt": "sqrt",
 }
 
 

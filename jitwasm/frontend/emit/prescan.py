@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache
 
 from jitwasm.errors import CompileError
 from jitwasm.frontend.immediates import ImmediateReader
@@ -19,19 +19,16 @@ from jitwasm.frontend.reader import Reader
 
 __all__ = ["count_branches", "loop_assignments"]
 
-BLOCK, LOOP, IF, END, TRY_TABLE = 0x02, 0x03, 0x04, 0x0B, 0x1F
-LOCAL_SET, LOCAL_TEE = 0x21, 0x22
-_ASSIGNMENTS = frozenset({BLOCK, LOOP, IF, END, TRY_TABLE, LOCAL_SET, LOCAL_TEE})
-_BRANCHES = frozenset({LOOP, IF, 0x05, 0x0C, 0x0D, 0x0E, 0xD5, 0xD6})
+_BLOCK, _LOOP, _IF, _ELSE, _END, _TRY_TABLE = 0x02, 0x03, 0x04, 0x05, 0x0B, 0x1F
+_BR, _BR_IF, _BR_TABLE, _BR_ON_NULL, _BR_ON_NON_NULL = 0x0C, 0x0D, 0x0E, 0xD5, 0xD6
+_LOCAL_SET, _LOCAL_TEE = 0x21, 0x22
 
 _LEB = rb"[\x80-\xff]*[\x00-\x7f]"
+_BLOCKTYPE = rb"(?:[\x63\x64])?" + _LEB
 # Bit 6 of the flags says that a memory index follows.
-_MEMARG = (
-    rb"(?:[\x00-\x3f]|[\x80-\xbf]" + _LEB + rb"|(?:[\x40-\x7f]|[\xc0-\xff]" + _LEB + rb")"
-    + _LEB + rb")" + _LEB
-)  # fmt: skip
+_FLAGS = rb"(?:[\x00-\x3f]|[\x80-\xbf]%b|(?:[\x40-\x7f]|[\xc0-\xff]%b)%b)" % (_LEB, _LEB, _LEB)
 _FIXED = {
-    Imm.MEMARG: _MEMARG,
+    Imm.MEMARG: _FLAGS + _LEB,
     Imm.F32: b".{4}",
     Imm.F64: b".{8}",
     Imm.V128: b".{16}",
@@ -40,72 +37,48 @@ _FIXED = {
     Imm.ORDERING: b".",
     Imm.CASTFLAGS: b".",
 }
+"""Patterns of immediates; of those that are not here and not in `_OTHER`, an integer's."""
 _OTHER = frozenset({Imm.BLOCKTYPE, Imm.LABELS, Imm.VALTYPES, Imm.CATCHES})
 _BY_CODE = {op.code: op for op in OPCODES}
 
 
-def _encoded(code: int) -> bytes:
-    """The bytes of an opcode, its sub-opcode in the shortest form."""
-    if code < 0x100:
-        return bytes([code])
-    sub = code & ((1 << PREFIX_SHIFT) - 1)
-    tail = [sub] if sub < 0x80 else [sub & 0x7F | 0x80, sub >> 7]
-    return bytes([code >> PREFIX_SHIFT, *tail])
+def _group(ops: list[Op]) -> bytes:
+    """Alternatives for instructions by their last byte, the frequent kinds of immediates first."""
+    by_kinds: dict[bytes, list[bytes]] = {}
+    for op in ops:
+        immediates = b"".join(_FIXED.get(kind, _LEB) for kind in op.immediates)
+        by_kinds.setdefault(immediates, []).append(re.escape(bytes([op.code & 0xFF])))
+    order = sorted(by_kinds, key=lambda immediates: (immediates != _LEB, immediates))
+    return b"|".join(b"[" + b"".join(by_kinds[kind]) + b"]" + kind for kind in order)
 
 
-@lru_cache(maxsize=None)
-def _skipper(wanted: frozenset[int]) -> re.Pattern[bytes]:
-    """Matches instructions that are not wanted, and the first byte of one that is, if there."""
-    alternatives: dict[tuple[Imm, ...], list[Op]] = {}
+@cache
+def _skipper(*wanted: tuple[bytes, bytes]) -> re.Pattern[bytes]:
+    """Matches instructions that are not wanted, and one that is behind them, if there.
+
+    `wanted` are (opcodes, pattern of the immediates); each is a group of the match.
+    """
+    codes = frozenset(b"".join(opcodes for opcodes, _ in wanted))
+    simple: list[Op] = []
+    prefixed: dict[int, list[Op]] = {}
     for op in OPCODES:
-        if op.code not in wanted and not _OTHER.intersection(op.immediates):
-            alternatives.setdefault(op.immediates, []).append(op)
-    patterns: list[bytes] = []
-    for kinds, ops in alternatives.items():
-        short = b"".join(re.escape(_encoded(op.code)) for op in ops if op.code < 0x100)
-        names = [b"[" + short + b"]"] if short else []
-        names += [re.escape(_encoded(op.code)) for op in ops if op.code >= 0x100]
-        immediates = b"".join(_FIXED.get(kind, _LEB) for kind in kinds)
-        patterns.append(b"(?:" + b"|".join(names) + b")" + immediates)
-    starts = b"".join(re.escape(bytes([code])) for code in wanted)
+        if op.code in codes or _OTHER.intersection(op.immediates):
+            continue
+        if op.code < 0x100:
+            simple.append(op)
+        elif op.code & ((1 << PREFIX_SHIFT) - 1) < 0x80:
+            prefixed.setdefault(op.code >> PREFIX_SHIFT, []).append(op)
+    patterns = [_group(simple)]
+    for prefix, ops in prefixed.items():
+        patterns.append(re.escape(bytes([prefix])) + b"(?:" + _group(ops) + b")")
+    ends = [b"[" + re.escape(opcodes) + b"](" + pattern + b")" for opcodes, pattern in wanted]
     # The bound keeps the matcher's memory small.
-    return re.compile(
-        b"(?:" + b"|".join(patterns) + b"){0,1000}([" + starts + b"]?)", re.DOTALL
-    )
+    skipped = b"(?:" + b"|".join(patterns) + b"){0,1000}"
+    return re.compile(skipped + b"(?:" + b"|".join(ends) + b")?", re.DOTALL)
 
 
-def _scan(
-    code: bytes, pos: int, wanted: frozenset[int], immediates: ImmediateReader
-) -> Iterator[tuple[int, int]]:
-    """(opcode, position of its immediates) of the wanted instructions."""
-    match = _skipper(wanted).match
-    end = len(code)
-    while pos < end:
-        found = match(code, pos)
-        assert found is not None
-        after = found.end()
-        if found[1]:
-            opcode = code[after - 1]
-            yield opcode, after
-            after = _behind(_BY_CODE[opcode], code, after, immediates)
-        elif after == pos:
-            # A rare instruction, or an unusual encoding of one.
-            after = _behind_any(code, pos, immediates)
-        pos = after
-
-
-def _behind(op: Op, code: bytes, pos: int, immediates: ImmediateReader) -> int:
-    if not op.immediates or pos < len(code) and code[pos] < 0x80 and len(op.immediates) == 1:
-        simple = op.immediates and op.immediates[0] not in _OTHER
-        if not op.immediates or simple or (op.code in (BLOCK, LOOP, IF) and code[pos] != 0x63
-                                           and code[pos] != 0x64):
-            return pos + len(op.immediates)
-    reader = Reader(code, pos)
-    immediates.read(op.immediates, reader)
-    return reader.pos
-
-
-def _behind_any(code: bytes, pos: int, immediates: ImmediateReader) -> int:
+def _behind(code: bytes, pos: int, immediates: ImmediateReader) -> int:
+    """The position behind any instruction: a rare one, or an unusual encoding of another."""
     reader = Reader(code, pos)
     opcode = reader.u8()
     op = _BY_CODE.get(opcode)
@@ -117,38 +90,73 @@ def _behind_any(code: bytes, pos: int, immediates: ImmediateReader) -> int:
     return reader.pos
 
 
+def _decode(integer: bytes) -> int:
+    return integer[0] if len(integer) == 1 else Reader(integer).u32()
+
+
 def loop_assignments(
     code: bytes, pos: int, immediates: ImmediateReader
 ) -> Iterator[frozenset[int]]:
     """The locals assigned inside each loop, in the order in which the loops begin."""
-    loops: list[set[int]] = []
-    frames: list[set[int] | None] = []
-    open_loops: list[set[int]] = []
+    match = _skipper(
+        (bytes([_LOCAL_SET, _LOCAL_TEE]), _LEB),
+        (bytes([_END]), b""),
+        (bytes([_BLOCK, _IF]), _BLOCKTYPE),
+        (bytes([_LOOP]), _BLOCKTYPE),
+    ).match
+    loops: list[set[bytes]] = []
+    frames: list[set[bytes] | None] = []
+    enclosing: list[set[bytes]] = []
+    end = len(code)
     try:
-        for opcode, at in _scan(code, pos, _ASSIGNMENTS, immediates):
-            if opcode in (LOCAL_SET, LOCAL_TEE):
-                if open_loops:
-                    local = code[at]
-                    open_loops[-1].add(local if local < 0x80 else Reader(code, at).u32())
-            elif opcode == LOOP:
-                assigned: set[int] = set()
+        while pos < end:
+            found = match(code, pos)
+            assert found is not None
+            kind, after = found.lastindex, found.end()
+            if kind == 1:
+                if enclosing:
+                    enclosing[-1].add(found[1])
+            elif kind == 2:
+                if frames and frames.pop() is not None:
+                    done = enclosing.pop()
+                    if enclosing:
+                        enclosing[-1] |= done
+            elif kind == 3:
+                frames.append(None)
+            elif kind == 4:
+                assigned: set[bytes] = set()
                 loops.append(assigned)
                 frames.append(assigned)
-                open_loops.append(assigned)
-            elif opcode != END:
-                frames.append(None)
-            elif frames and frames.pop() is not None:
-                done = open_loops.pop()
-                if open_loops:
-                    open_loops[-1] |= done
-    except (CompileError, IndexError):
-        pass
-    return map(frozenset, loops)
+                enclosing.append(assigned)
+            elif after == pos:
+                if code[pos] == _TRY_TABLE:
+                    frames.append(None)
+                after = _behind(code, pos, immediates)
+            pos = after
+        return iter([frozenset(map(_decode, assigned)) for assigned in loops])
+    except CompileError:
+        return iter(())
 
 
 def count_branches(code: bytes, pos: int, immediates: ImmediateReader) -> int:
     """How many instructions branch."""
+    match = _skipper(
+        (bytes([_BR, _BR_IF, _BR_ON_NULL, _BR_ON_NON_NULL]), _LEB),
+        (bytes([_IF, _LOOP]), _BLOCKTYPE),
+        (bytes([_ELSE]), b""),
+    ).match
+    count, end = 0, len(code)
     try:
-        return sum(1 for _ in _scan(code, pos, _BRANCHES, immediates))
+        while pos < end:
+            found = match(code, pos)
+            assert found is not None
+            after = found.end()
+            if found.lastindex is not None:
+                count += 1
+            elif after == pos:
+                count += code[pos] == _BR_TABLE
+                after = _behind(code, pos, immediates)
+            pos = after
     except CompileError:
-        return 0
+        pass
+    return count

@@ -7,9 +7,9 @@ instructions do by themselves.
 
 from __future__ import annotations
 
-from jitwasm.frontend.emit.simd_recipe import LANES, Recipe, for_shapes, recipe, rows
+from jitwasm.frontend.emit.simd_recipe import LANES, Lanes, Recipe, for_shapes, recipe, rows
 
-__all__ = ["HANDLERS"]
+__all__ = ["HANDLERS", "min_max"]
 
 _SHAPES = (LANES["f32x4"], LANES["f64x2"])
 
@@ -23,12 +23,32 @@ _BITS: dict[str, Recipe] = {
         _SHAPES,
         "lanes lanes -> lanes",
         {
-            # Exactly MINPS and MAXPS with the operands exchanged, signed zeros and NaNs included.
             "pmin": ("fcmp olt {v} $y, $x", "select {m} $0, {v} $y, {v} $x"),
             "pmax": ("fcmp olt {v} $x, $y", "select {m} $0, {v} $y, {v} $x"),
         },
     ),
 }
+
+
+def min_max(shape: Lanes, name: str, x: str, y: str) -> str:
+    """The step MINPS (MAXPS, …) of two operands: `x < y ? x : y`, so `y` for NaNs and zeros.
+
+    LLVM finds it in a comparison and a select too, but not where it has turned the select into
+    one of integers, as it does for f64x2.
+    """
+    intrinsic = {32: "sse.{}.ps", 64: "sse2.{}.pd"}[shape.bits].format(name)
+    v = shape.ir
+    return f"call {v} @llvm.x86.{intrinsic}({v} {x}, {v} {y})"
+
+
+def _bits_x86() -> dict[str, Recipe]:
+    return {
+        f"{shape.name}.p{name}": recipe(
+            f"{shape.name} {shape.name} -> {shape.name}", min_max(shape, name, "$y", "$x")
+        )
+        for shape in _SHAPES
+        for name in ("min", "max")
+    }
 
 
 def _comparisons() -> dict[str, Recipe]:
@@ -71,7 +91,7 @@ _ARITHMETIC: dict[str, Recipe] = {
 }
 
 
-def _minmax() -> dict[str, Recipe]:
+def _minima(x86: bool) -> dict[str, Recipe]:
     """Six machine instructions: MINPS both ways, ORPS, ADDPS, CMPUNORDPS and a blend.
 
     MINPS takes its second operand if the two are equal, so both ways together see both zeros: the
@@ -84,24 +104,31 @@ def _minmax() -> dict[str, Recipe]:
         v, m = shape.ir, shape.mask
         bits = LANES["i32x4" if shape.bits == 32 else "i64x2"].ir
         for name, predicate, join in (("min", "olt", "or"), ("max", "ogt", "and")):
+            if x86:
+                both = [min_max(shape, name, "$x", "$y"), min_max(shape, name, "$y", "$x")]
+            else:
+                both = [
+                    f"fcmp {predicate} {v} $x, $y",
+                    f"fcmp {predicate} {v} $y, $x",
+                    f"select {m} $0, {v} $x, {v} $y",
+                    f"select {m} $1, {v} $y, {v} $x",
+                ]
+            n = len(both)
             made[f"{shape.name}.{name}"] = recipe(
                 f"{shape.name} {shape.name} -> {shape.name}",
-                f"fcmp {predicate} {v} $x, $y",
-                f"select {m} $0, {v} $x, {v} $y",
-                f"fcmp {predicate} {v} $y, $x",
-                f"select {m} $2, {v} $y, {v} $x",
-                f"bitcast {v} $1 to {bits}",
-                f"bitcast {v} $3 to {bits}",
-                f"{join} {bits} $4, $5",
-                f"bitcast {bits} $6 to {v}",
+                *both,
+                f"bitcast {v} ${n - 2} to {bits}",
+                f"bitcast {v} ${n - 1} to {bits}",
+                f"{join} {bits} ${n}, ${n + 1}",
+                f"bitcast {bits} ${n + 2} to {v}",
                 f"fadd {v} $x, $y",
                 f"fcmp uno {v} $x, $y",
-                f"select {m} $9, {v} $8, {v} $7",
+                f"select {m} ${n + 5}, {v} ${n + 4}, {v} ${n + 3}",
             )
     return made
 
 
 HANDLERS = {
-    **rows({**_BITS, **_comparisons()}),
-    **rows({**_ARITHMETIC, **_minmax()}, quieting=True),
+    **rows({**_BITS, **_comparisons()}, _bits_x86()),
+    **rows({**_ARITHMETIC, **_minima(x86=False)}, _minima(x86=True), quieting=True),
 }

@@ -92,8 +92,9 @@ LANES: dict[str, Lanes] = {
 }
 INT_SHAPES = tuple(shape for shape in LANES.values() if not shape.scalar.is_float)
 
-_OPERANDS = {"v128": (V128, V128.ir), "i32": (I32, "i32"), "i1": (COND, "i1")}
+_OPERANDS = {"v128": (V128, ""), "i32": (I32, ""), "i1": (COND, "")}
 _OPERANDS |= {name: (V128, shape.ir) for name, shape in LANES.items()}
+_OPERANDS["i64x2"] = (V128, "")  # what a v128 is anyway
 
 
 class Recipe:
@@ -101,23 +102,29 @@ class Recipe:
 
     Attributes:
         params: the value types to pop.
-        views: for each parameter, the LLVM type the steps want it as.
-        steps: right-hand sides, as templates over the operands and the steps before.
+        views: for each parameter, the LLVM type of the lanes the steps want, or "" for none.
+        template: the lines, over the names of the operands and then of the lines.
+        lines: as many as there are lines.
         result: the value type to push (`COND` for an i1).
-        result_ir: LLVM type of the last step.
+        lanes: LLVM type of the line before the last, if that is only the cast to v128; or "".
         declares: declarations of the intrinsics it calls.
     """
 
-    __slots__ = ("declares", "params", "result", "result_ir", "steps", "views")
+    __slots__ = ("declares", "lanes", "lines", "params", "result", "template", "views")
 
     def __init__(self, signature: str, steps: tuple[str, ...]) -> None:
         inputs, _, output = signature.partition(" -> ")
         operands = [_OPERANDS[word] for word in inputs.split()]
         self.params = tuple(type_ for type_, _ in operands)
-        self.views = tuple(ir for _, ir in operands)
-        self.result, self.result_ir = _OPERANDS[output]
-        self.steps = tuple(_positional(step, len(operands)) for step in steps)
+        self.views = tuple(lanes for _, lanes in operands)
+        self.result, self.lanes = _OPERANDS[output]
         self.declares = tuple(_declaration(step) for step in steps if step.startswith("call "))
+        if self.lanes:
+            steps = (*steps, f"bitcast {self.lanes} ${len(steps) - 1} to {V128.ir}")
+        self.lines = range(len(steps))
+        first = len(operands)
+        lines = [f"{{{first + i}}} = {_positional(s, first)}" for i, s in enumerate(steps)]
+        self.template = "\n  ".join(lines)
 
 
 def recipe(signature: str, *steps: str) -> Recipe:
@@ -182,13 +189,11 @@ def half_mask(shape: Lanes, part: str) -> str:
 
 
 def view(f: FunctionEmitter, val: str, ir: str) -> str:
-    """The v128 operand `val` as lanes of type `ir`.
+    """The v128 operand `val` as lanes of type `ir`; casting to the type it has is harmless.
 
     A value that was just computed as such lanes, or viewed so before, is found again instead of
     cast again; LLVM would clean that up, but at a price, and not at opt level 0.
     """
-    if ir == V128.ir:
-        return val
     if val[0] != "%":
         return f"bitcast ({V128.ir} {val} to {ir})"
     known = f.pointers
@@ -209,7 +214,13 @@ def push_lanes(f: FunctionEmitter, name: str, ir: str) -> None:
 
 def emit(f: FunctionEmitter, pos: int, row: Recipe) -> int:
     """Handler: pop the operands, emit the steps, push the result."""
-    _finish(f, row, _views(f, row, f.pop_vals(row.params)))
+    names = f.pop_vals(row.params)
+    known = f.pointers
+    for i, lanes in enumerate(row.views):
+        if lanes:
+            val = names[i]
+            names[i] = known.get((val, lanes)) or view(f, val, lanes)
+    _finish(f, row, names)
     return pos
 
 
@@ -225,13 +236,24 @@ def emit_quieting(f: FunctionEmitter, pos: int, row: Recipe) -> int:
     although x may be a signalling NaN. So a literal operand with such a lane is hidden from the
     optimiser. `llvm.arithmetic.fence` costs no instruction.
     """
-    vals = f.pop_vals(row.params)
-    names = _views(f, row, vals)
-    for i, val in enumerate(vals):
-        if val[0] != "%" and _has_identity(val, row.views[i]):
-            names[i] = fence(f, row.views[i], names[i])
+    for val in f.vals[-len(row.views) :]:
+        if val[:1] != "%":
+            break
+    else:
+        return emit(f, pos, row)
+    names = f.pop_vals(row.params)
+    for i, lanes in enumerate(row.views):
+        val = names[i]
+        names[i] = view(f, val, lanes)
+        if val[0] != "%" and _has_identity(val, lanes):
+            names[i] = fence(f, lanes, names[i])
     _finish(f, row, names)
     return pos
+
+
+def emit_quieting_by_target(f: FunctionEmitter, pos: int, rows: tuple[Recipe, Recipe]) -> int:
+    """`emit_quieting` for an instruction that has a (portable, x86) pair of recipes."""
+    return emit_quieting(f, pos, rows[not f.module.config.portable_ir])
 
 
 def fence(f: FunctionEmitter, ir: str, name: str) -> str:
@@ -271,21 +293,18 @@ def constant_bits(val: str) -> int:
     return int(low) | int(high) << 64
 
 
-def _views(f: FunctionEmitter, row: Recipe, vals: list[str]) -> list[str]:
-    pairs = zip(vals, row.views, strict=True)
-    return [view(f, val, ir) if ir[0] == "<" else val for val, ir in pairs]
-
-
 def _finish(f: FunctionEmitter, row: Recipe, names: list[str]) -> None:
-    """Emit the steps over the operands `names`, push the result."""
-    for declaration in row.declares:
-        f.declare(declaration)
-    for step in row.steps:
-        names.append(f.op(step.format(*names)))
-    if row.result is V128:
-        push_lanes(f, names[-1], row.result_ir)
-    else:
-        f.push(row.result, names[-1])
+    """Emit the lines over the operands `names`, push the result."""
+    if row.declares:
+        f.declares.update(row.declares)
+    fresh = f.fresh
+    names += [fresh() for _ in row.lines]
+    f.line(row.template.format(*names))
+    val = names[-1]
+    if row.lanes:
+        f.pointers[val, row.lanes] = names[-2]
+    f.types.append(row.result)
+    f.vals.append(val)
 
 
 Handler = Callable[[FunctionEmitter, int, Any], int]
@@ -299,7 +318,8 @@ def rows(
     """The (handler, row) of each instruction of a family."""
     x86 = x86 or {}
     single = emit_quieting if quieting else emit
+    double = emit_quieting_by_target if quieting else emit_by_target
     return {
-        mnemonic: (emit_by_target, (row, x86[mnemonic])) if mnemonic in x86 else (single, row)
+        mnemonic: (double, (row, x86[mnemonic])) if mnemonic in x86 else (single, row)
         for mnemonic, row in portable.items()
     }

@@ -16,6 +16,7 @@ machine and at every opt level, the one that x86 computes with the fewest instru
 from __future__ import annotations
 
 from jitwasm.frontend.emit.simd_convert import TRUNC_SAT
+from jitwasm.frontend.emit.simd_float import min_max
 from jitwasm.frontend.emit.simd_integer import PMADDUBSW, PMADDWD, PMULHRSW
 from jitwasm.frontend.emit.simd_recipe import (
     INT_SHAPES,
@@ -120,6 +121,13 @@ _PORTABLE: dict[str, Recipe] = {
 }
 
 _X86: dict[str, Recipe] = {
+    **{
+        f"{shape.name}.relaxed_{name}": recipe(
+            f"{shape.name} {shape.name} -> {shape.name}", min_max(shape, name, "$x", "$y")
+        )
+        for shape in _FLOATS
+        for name in ("min", "max")
+    },
     "i32x4.relaxed_trunc_f32x4_s": recipe(
         "f32x4 -> i32x4", "call <4 x i32> @llvm.x86.sse2.cvttps2dq(<4 x float> $x)"
     ),

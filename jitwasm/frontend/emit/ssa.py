@@ -24,9 +24,12 @@ from itertools import chain, count, islice
 from jitwasm.frontend.stacks import NOT, Edge, Region, Stacks
 from jitwasm.types import ValType
 
-__all__ = ["ENTRY", "SSABuilder"]
+__all__ = ["ENTRY", "LOCAL_BITS", "SSABuilder"]
 
 ENTRY = "b0"
+LOCAL_BITS = 16
+EAGER_MERGE = 400
+"""Edges times locals up to which a merge compares all locals at once; else each when it is read."""
 _NAMES = tuple(f"%{i}" for i in range(10_000))
 
 
@@ -47,8 +50,8 @@ class SSABuilder(Stacks):
         block: label of the current LLVM block.
         region: the region it belongs to.
         locals: value of each local, None where it must be looked up.
-        unread: values assigned to locals and not read since -> (line of the assignment, local).
-            Those left at the end are dead, but a load among them must still trap.
+        unread: values assigned to locals and not read since -> line of the assignment
+            `<< LOCAL_BITS | local`. Those left at the end are dead, but loads must still trap.
         pointers: (memory, index operand) -> pointer, as far as this region knows.
     """
 
@@ -88,7 +91,7 @@ class SSABuilder(Stacks):
         self._phis = 0
         self._regions: list[Region] = []
         self._incomplete: list[tuple[Region, str, int]] = []
-        self._unread: dict[str, tuple[int, int]] = {}
+        self._unread: dict[str, int] = {}
         self.unread = self._unread
         self.pointers: dict[object, str] = {}
 
@@ -160,12 +163,13 @@ class SSABuilder(Stacks):
             return edges[0].vals
         region = Region(label, len(self._body), edges)
         self._regions.append(region)
-        self._revive(label, [None] * len(edges[0].locals), region)
+        self._revive(label, _common(edges), region)
         if not types:
             return ()
+        columns = zip(*(edge.vals for edge in edges), strict=True)
         return [
             self._merge(edges, type_.ir, operands)
-            for type_, operands in zip(types, zip(*(e.vals for e in edges), strict=True), strict=True)
+            for type_, operands in zip(types, columns, strict=True)
         ]
 
     def _merge(self, edges: list[Edge], ir: str, operands: Sequence[str]) -> str:
@@ -209,22 +213,13 @@ class SSABuilder(Stacks):
 
     def read_local(self, local: int) -> str:
         """The value of a local that is not known in this region yet."""
-        value = self._value_at(self.region, local)
+        value = self.region.values.get(local)
+        if value is None:
+            value = self._value_at(self.region, local)
+            if self._incomplete:
+                self._complete_phis()
         self.locals[local] = value
-        if self._incomplete:
-            self._complete_phis()
         return value
-
-    def _complete_phis(self) -> None:
-        """Give the phis of closed loops their operands; looking those up may bring more phis."""
-        while self._incomplete:
-            region, name, local = self._incomplete.pop()
-            for edge in region.edges:
-                if edge.locals[local] is None:
-                    self._value_at(edge.region, local)
-            operands = self._operands(region.edges, local)
-            ir = self.local_types[local].ir
-            region.phis.append(f"{name} = {_phi(ir, operands, region.edges)}")
 
     def _value_at(self, region: Region, local: int) -> str:
         """The value of a local at a region's top. A worklist: regions nest and follow deeply."""
@@ -233,52 +228,62 @@ class SSABuilder(Stacks):
             top = work[-1]
             if local in top.values:
                 work.pop()
-                continue
-            if top.assigned is None:
-                edges = top.edges
-            elif local in top.assigned:
-                name = self._new_phi()
-                top.values[local] = name
+            elif top.assigned is None:
+                self._look_up(top, local, top.edges, work)
+            elif local not in top.assigned:
+                self._look_up(top, local, top.edges[:1], work)
+            else:
+                name = top.values[local] = self._new_phi()
                 if top.open:
                     top.pending.append((name, local))
                 else:
                     self._incomplete.append((top, name, local))
                 work.pop()
-                continue
-            else:
-                edges = top.edges[:1]
-            missing = [
-                edge.region
-                for edge in edges
-                if edge.locals[local] is None and local not in edge.region.values
-            ]
-            if missing:
-                work.extend(missing)
-                continue
-            top.values[local] = self._merged(top, edges, local)
-            work.pop()
         return region.values[local]
 
-    def _operands(self, edges: list[Edge], local: int) -> list[str]:
-        """The values of a local on edges where they are known or were looked up."""
+    def _look_up(
+        self, region: Region, local: int, edges: list[Edge], work: list[Region]
+    ) -> None:
+        """Find the value from the edges, or put regions that must be asked first into `work`."""
         operands: list[str] = []
+        known = True
+        unread = self._unread
         for edge in edges:
             value = edge.locals[local]
             if value is None:
-                value = edge.region.values[local]
-            elif value in self._unread:
-                del self._unread[value]
+                value = edge.region.values.get(local)
+                if value is None:
+                    work.append(edge.region)
+                    known = False
+                    continue
+            elif value in unread:
+                del unread[value]
             operands.append(value)
-        return operands
+        if known:
+            work.pop()
+            first = operands[0]
+            if operands.count(first) != len(operands):
+                name = self._new_phi()
+                region.phis.append(
+                    f"{name} = {_phi(self.local_types[local].ir, operands, edges)}"
+                )
+                first = name
+            region.values[local] = first
 
-    def _merged(self, region: Region, edges: list[Edge], local: int) -> str:
-        operands = self._operands(edges, local)
-        first = operands[0]
-        if operands.count(first) == len(operands):
-            return first
-        name = self._new_phi()
-        region.phis.append(f"{name} = {_phi(self.local_types[local].ir, operands, edges)}")
-        return name
+    def _complete_phis(self) -> None:
+        """Give the phis of closed loops their operands; looking those up may bring more phis."""
+        while self._incomplete:
+            region, name, local = self._incomplete.pop()
+            operands: list[str] = []
+            for edge in region.edges:
+                value = edge.locals[local]
+                if value is None:
+                    value = self._value_at(edge.region, local)
+                elif value in self._unread:
+                    del self._unread[value]
+                operands.append(value)
+            ir = self.local_types[local].ir
+            region.phis.append(f"{name} = {_phi(ir, operands, region.edges)}")
 
     def _new_phi(self) -> str:
         self._phis += 1
@@ -293,6 +298,16 @@ class SSABuilder(Stacks):
             if region.phis:
                 body[region.line] += "\n  " + "\n  ".join(region.phis)
         return ("  " + "\n  ".join(body)).replace("  |", "")
+
+
+def _common(edges: list[Edge]) -> list[str | None]:
+    """The locals behind a merge, as far as that is cheap to say: None where edges differ."""
+    merged = edges[0].locals
+    if len(merged) * len(edges) > EAGER_MERGE:
+        return [None] * len(merged)
+    for edge in edges[1:]:
+        merged = [a if a is b else None for a, b in zip(merged, edge.locals, strict=True)]
+    return merged
 
 
 def _phi(ir: str, operands: Sequence[str], edges: Sequence[Edge]) -> str:

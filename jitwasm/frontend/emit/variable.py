@@ -11,10 +11,11 @@ from typing import Any
 
 from jitwasm.errors import InvalidError
 from jitwasm.frontend.emit.function import FunctionEmitter
+from jitwasm.frontend.emit.ssa import LOCAL_BITS
 from jitwasm.frontend.stacks import mismatch
 from jitwasm.frontend.validate import check_global
 from jitwasm.ir import INVARIANT, TBAA_GLOBAL
-from jitwasm.types import BOT, I32, GlobalType, RefType
+from jitwasm.types import BOT, GlobalType, RefType
 
 __all__ = [
     "PLAIN",
@@ -105,7 +106,7 @@ def local_set(f: FunctionEmitter, pos: int, row: None) -> int:
     val = f.pop(types[local])
     f.locals[local] = val
     if val[0] == "%" and f.lines:
-        f.unread[val] = len(f.lines) - 1, local
+        f.unread[val] = len(f.lines) - 1 << LOCAL_BITS | local
     return pos
 
 

@@ -1,74 +1,30 @@
-"""Threads: the record each one has, made at its first entry and freed when it ends (IR).
+; Threads: the record each one has, made at its first entry and freed when it ends.
+;
+; One mapping holds all of it, from low to high addresses:
+;
+;     guard page | alternate signal stack | copy of the stack at the last trap | ThreadState
+;
+; This is native code, not a Python callback, so that nothing (no pending KeyboardInterrupt either)
+; can go wrong inside. jw_fork_child runs in a forked child: POSIX timers are not inherited, the
+; only thread left is Python's main thread, and `generation` tells records of threads that no
+; longer exist from the others.
 
-One mapping holds all of it, from low to high addresses:
-
-    guard page | alternate signal stack | copy of the stack at the last trap | ThreadState
-
-It is native code, not a Python callback, so that nothing (no pending KeyboardInterrupt either)
-can go wrong inside. `jw_fork_child` runs in a forked child: POSIX timers are not inherited, the
-only thread left is Python's main thread, and `generation` tells records of threads that no longer
-exist from the others.
-"""
-
-from __future__ import annotations
-
-from jitwasm.abi import THREAD_STATE
-
-__all__ = ["RED_ZONE", "TRAP_STACK", "ir"]
-
-RED_ZONE = 256 * 1024
-"""Stack that must be left where wasm code leaves for host code."""
-
-TRAP_STACK = 64 * 1024
-"""Bytes of the stack kept for the backtrace of a trap."""
-
-SIGNALS = {"SIGILL": 4, "SIGBUS": 7, "SIGFPE": 8, "SIGSEGV": 11, "SIGURG": 23}
-_UNBLOCK = sum(1 << (number - 1) for number in SIGNALS.values())
-
-_PAGE = 4096
-_RECORD = _PAGE  # bytes for the ThreadState
-assert THREAD_STATE.size <= _RECORD
-
-
-def ir() -> str:
-    """Definitions of jw_thread, jw_thread_init, jw_thread_exit and jw_fork_child."""
-    return f"""
-@jw_key = global i32 0
-@jw_generation = global i64 0
-@jw_main_tid = global i64 0
-@jw_altstack_size = global i64 0
-declare ptr @pthread_getspecific(i32)
-declare i32 @pthread_setspecific(i32, ptr)
-declare i64 @pthread_self()
-declare i32 @pthread_getattr_np(i64, ptr)
-declare i32 @pthread_attr_getstack(ptr, ptr, ptr)
-declare i32 @pthread_attr_destroy(ptr)
-declare i32 @pthread_sigmask(i32, ptr, ptr)
-declare i32 @sigaltstack(ptr, ptr)
-declare ptr @mmap(ptr, i64, i32, i32, i32, i64)
-declare i32 @munmap(ptr, i64)
-declare i32 @mprotect(ptr, i64, i32)
-declare i64 @syscall(i64, ...)
-declare ptr @PyErr_NoMemory()
-declare void @jw_check_handlers()
-declare void @jw_plan(ptr)
-
-define ptr @jw_thread() {{
+define ptr @jw_thread() {
   %key = load i32, ptr @jw_key
   %ts = call ptr @pthread_getspecific(i32 %key)
   ret ptr %ts
-}}
+}
 
-define ptr @jw_thread_init() {{
+define ptr @jw_thread_init() {
 entry:
   %alt = load i64, ptr @jw_altstack_size
-  %size = add i64 %alt, {_PAGE + TRAP_STACK + _RECORD}
+  %size = add i64 %alt, <MAP_EXTRA>
   %map = call ptr @mmap(ptr null, i64 %size, i32 0, i32 34, i32 -1, i64 0)
   %failed = icmp eq ptr %map, inttoptr (i64 -1 to ptr)
   br i1 %failed, label %no_memory, label %mapped
 mapped:
-  %low = getelementptr i8, ptr %map, i64 {_PAGE}
-  %usable = sub i64 %size, {_PAGE}
+  %low = getelementptr i8, ptr %map, i64 4096
+  %usable = sub i64 %size, 4096
   %rc = call i32 @mprotect(ptr %low, i64 %usable, i32 3)
   %refused = icmp ne i32 %rc, 0
   br i1 %refused, label %give_back, label %usable_now
@@ -80,7 +36,7 @@ no_memory:
   ret ptr null
 usable_now:
   %copy = getelementptr i8, ptr %low, i64 %alt
-  %ts = getelementptr i8, ptr %copy, i64 {TRAP_STACK}
+  %ts = getelementptr i8, ptr %copy, i64 <TRAP_STACK>
   set %copy, %ts ThreadState.trap_stack
   set -1, %ts ThreadState.timer
   %generation = load i64, ptr @jw_generation
@@ -98,9 +54,9 @@ usable_now:
   %rc.3 = call i32 @pthread_setspecific(i32 %key, ptr %ts)
   call void @jw_check_handlers()
   ret ptr %ts
-}}
+}
 
-define void @jw_find_stack(ptr %ts) {{
+define void @jw_find_stack(ptr %ts) {
 entry:
   %attr = alloca [64 x i8], align 16
   %base = alloca i64
@@ -116,8 +72,8 @@ known:
   %bytes = load i64, ptr %size
   %high = add i64 %low, %bytes
   %half = lshr i64 %bytes, 1
-  %small = icmp ult i64 %half, {RED_ZONE}
-  %zone = select i1 %small, i64 %half, i64 {RED_ZONE}
+  %small = icmp ult i64 %half, <RED_ZONE>
+  %zone = select i1 %small, i64 %half, i64 <RED_ZONE>
   %limit = add i64 %low, %zone
   set %low, %ts ThreadState.stack_low
   set %high, %ts ThreadState.stack_high
@@ -125,10 +81,10 @@ known:
   br label %done
 done:
   ret void
-}}
+}
 
 ; An alternate stack that is there already (faulthandler's) is kept if it is large enough.
-define void @jw_use_altstack(ptr %ts, ptr %low, i64 %alt) {{
+define void @jw_use_altstack(ptr %ts, ptr %low, i64 %alt) {
 entry:
   %old = alloca [3 x i64]
   %new = alloca [3 x i64]
@@ -154,19 +110,18 @@ install:
   br label %done
 done:
   ret void
-}}
+}
 
 ; A thread that blocks SIGSEGV would die of a trap, one that blocks SIGURG keep the GIL.
-define void @jw_unblock() {{
+define void @jw_unblock() {
   %set = alloca [16 x i64]
   call void @llvm.memset.p0.i64(ptr %set, i8 0, i64 128, i1 false)
-  store i64 {_UNBLOCK}, ptr %set
+  store i64 <UNBLOCK>, ptr %set
   %rc = call i32 @pthread_sigmask(i32 1, ptr %set, ptr null)
   ret void
-}}
-declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
+}
 
-define void @jw_thread_exit(ptr %ts) {{
+define void @jw_thread_exit(ptr %ts) {
 entry:
   %off = alloca [3 x i64]
   %timer = get %ts ThreadState.timer
@@ -189,15 +144,15 @@ disable:
   %rc.2 = call i32 @sigaltstack(ptr %off, ptr null)
   br label %free
 free:
-  %below = add i64 %alt, {_PAGE + TRAP_STACK}
+  %below = add i64 %alt, <BELOW_RECORD>
   %back = sub i64 0, %below
   %map = getelementptr i8, ptr %ts, i64 %back
-  %all = add i64 %below, {_RECORD}
+  %all = add i64 %below, 4096
   %rc.3 = call i32 @munmap(ptr %map, i64 %all)
   ret void
-}}
+}
 
-define void @jw_fork_child() {{
+define void @jw_fork_child() {
 entry:
   %tid = call i64 (i64, ...) @syscall(i64 186)
   store i64 %tid, ptr @jw_main_tid
@@ -221,5 +176,4 @@ inside:
   br label %done
 done:
   ret void
-}}
-"""
+}

@@ -1,44 +1,23 @@
-"""Entering and leaving a store: one thread at a time is inside (IR).
+; Entering and leaving a store: one thread at a time is inside.
+;
+; Entry and exit hold the GIL, so plain loads and stores of StoreState suffice; what runs without
+; the GIL in between only reads them. The uncontended case is inline in the thunk; here is the rest.
+;
+; A thread that finds another one inside waits without the GIL, on a futex over the low half of
+; `depth`, looking up now and then: for signals on the main thread, for its deadline, for a store
+; that was merged into another. Waiting for each other across stores is found, not waited for: with
+; the GIL held the graph of who waits for whom stands still. A store whose owner did not survive a
+; fork is free.
 
-Entry and exit hold the GIL, so plain loads and stores of `StoreState` suffice; what runs without
-the GIL in between only reads them. The uncontended case is inline in the thunk; here is the rest.
-
-A thread that finds another one inside waits without the GIL, on a futex over the low half of
-`depth`, looking up now and then: for signals on the main thread, for its deadline, for a store
-that was merged into another. Waiting for each other across stores is found, not waited for: with
-the GIL held the graph of who waits for whom stands still.
-"""
-
-from __future__ import annotations
-
-from jitwasm.abi import STORE_STATE
-from jitwasm.backend.irtext import constant_bytes
-from jitwasm.trapcodes import TrapCode
-
-__all__ = ["ir"]
-
-_POLL_NS = 50_000_000
-_DEADLOCK = b"deadlock: threads wait for instances that are in use by each other"
-
-
-def ir() -> str:
-    """Definitions of jw_store_enter and jw_store_leave."""
-    depth = STORE_STATE.offset["depth"]
-    return f"""
-{constant_bytes("jw_deadlock", _DEADLOCK)}
-@PyExc_RuntimeError = external global ptr
-declare void @PyErr_SetString(ptr, ptr)
-declare ptr @jw_thread()
-declare i64 @jw_now()
-declare void @jw_set_trap(i64)
+@jw_deadlock = text "deadlock: threads wait for instances that are in use by each other"
 
 ; The environment's store, for this thread: 0, or -1 with an exception set.
-define i32 @jw_store_enter(ptr %env, ptr %ts) {{
+define i32 @jw_store_enter(ptr %env, ptr %ts) {
 entry:
   %timeout = alloca [2 x i64]
   store i64 0, ptr %timeout
   %timeout.ns = getelementptr i8, ptr %timeout, i64 8
-  store i64 {_POLL_NS}, ptr %timeout.ns
+  store i64 50000000, ptr %timeout.ns
   br label %again
 again:
   %store = get %env Env.store
@@ -86,7 +65,7 @@ wait:
   set %more, %store StoreState.waiters
   set %store, %ts ThreadState.waiting
   %depth = get %store StoreState.depth
-  %word = getelementptr i8, ptr %store, i64 {depth}
+  %word = field %store StoreState.depth
   %saved = call ptr @PyEval_SaveThread()
   ; futex(word, FUTEX_WAIT_PRIVATE, depth, timeout)
   %rc = call i64 (i64, ...) @syscall(i64 202, ptr %word, i64 128, i64 %depth, ptr %timeout, ptr null, i64 0)
@@ -109,13 +88,13 @@ compare:
   %late = icmp sge i64 %now, %deadline
   br i1 %late, label %too_late, label %again
 too_late:
-  call void @jw_set_trap(i64 {int(TrapCode.DEADLINE)})
+  call void @jw_set_trap(i64 <Trap.DEADLINE>)
   br label %give_up
 give_up:
   ret i32 -1
-}}
+}
 
-define void @jw_store_leave(ptr %env) {{
+define void @jw_store_leave(ptr %env) {
 entry:
   %store = get %env Env.store
   %depth = get %store StoreState.depth
@@ -129,11 +108,10 @@ out:
   %nobody = icmp eq i64 %waiters, 0
   br i1 %nobody, label %done, label %wake
 wake:
-  %word = getelementptr i8, ptr %store, i64 {depth}
+  %word = field %store StoreState.depth
   ; futex(word, FUTEX_WAKE_PRIVATE, 1)
   %rc = call i64 (i64, ...) @syscall(i64 202, ptr %word, i64 129, i64 1, ptr null, ptr null, i64 0)
   br label %done
 done:
   ret void
-}}
-"""
+}

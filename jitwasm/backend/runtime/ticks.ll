@@ -1,54 +1,22 @@
-"""Ticks: how a long call gives up the GIL, meets its deadline and sees Ctrl-C (IR).
+; Ticks: how a long call gives up the GIL, meets its deadline and sees Ctrl-C.
+;
+; A thread inside wasm has a POSIX timer that sends it SIGURG; no other thread is disturbed, and
+; while it is outside the timer soon turns itself off. jw_tick, on the thread itself:
+;
+; * in wasm code, deadline passed: trap.
+; * in wasm code for a whole interval, GIL held: release it. In wasm code no lock can be held, so
+;   the handler may do it itself; returning from it restores every register. On the main thread
+;   Python's signal handlers must be run too, and not in a signal handler, so the thread is led
+;   through jw_interrupt, which saves all registers on the thread's own stack.
+; * outside of wasm code (a host function, a bulk operation): it sets `want`; who returns to wasm
+;   code looks at that and calls jw_back_to_wasm. Without it a loop of host calls might never be met
+;   in wasm code.
+;
+; A released call goes on without the GIL. Its exit, a trap, and a call out take it back, and a call
+; out keeps it then: releasing it after each would cost a switch interval (5 ms) per call while
+; another thread is busy.
 
-A thread inside wasm has a POSIX timer that sends it SIGURG; nobody else is disturbed, and while it
-is outside the timer soon turns itself off. `jw_tick`, on the thread itself:
-
-* in wasm code, deadline passed: trap;
-* in wasm code for a whole interval, GIL held: release it. In wasm code no lock can be held, so the
-  handler may do it itself; returning from it restores every register. On the main thread Python's
-  signal handlers must be run too, and not in a signal handler, so the thread is led through
-  `jw_interrupt`, which saves all registers on the thread's own stack and calls `jw_interrupted`;
-* outside of wasm code (a host function, a bulk operation): it sets `want`, and who returns to wasm
-  code looks at that and calls `jw_back_to_wasm`. Without it a loop of host calls might never be
-  met in wasm.
-
-A released call goes on without the GIL; its exit, a trap, and a call out take it back, and a call
-out keeps it then (releasing it after each would cost a switch interval per call when another
-thread is busy). `jw_plan` chooses the next tick: the interval while the GIL is held, an eighth of
-it for a while after a release, 50 ms on the main thread after it released (to poll for signals), none
-elsewhere, and never later than the deadline.
-"""
-
-from __future__ import annotations
-
-from jitwasm.backend.signals import CONTEXT
-from jitwasm.backend.threads import SIGNALS
-from jitwasm.trapcodes import TrapCode
-
-__all__ = ["EAGER_TICKS", "ir"]
-
-TICK_NS = 5_000_000
-POLL_NS = 50_000_000
-EAGER_TICKS = 16
-_RETRY_NS = 1_000_000  # after the deadline, until the thread is met in wasm code
-_SOONEST_NS = 1000
-_IDLE_TICKS = 2
-_SI_TIMER = -2
-_RED_ZONE = 128  # below the stack pointer, in use by leaf functions (System V ABI)
-
-
-def ir() -> str:
-    """Definitions of jw_now, jw_arm, jw_plan, jw_tick, jw_interrupted and jw_back_to_wasm."""
-    return _timer() + _plan() + _tick() + _safe_points()
-
-
-def _timer() -> str:
-    return f"""
-@jw_tick_ns = global i64 {TICK_NS}
-@jw_poll_ns = global i64 {POLL_NS}
-declare i32 @clock_gettime(i32, ptr)
-
-define i64 @jw_now() {{
+define i64 @jw_now() {
   %time = alloca [2 x i64]
   %rc = call i32 @clock_gettime(i32 1, ptr %time)
   %seconds = load i64, ptr %time
@@ -57,10 +25,24 @@ define i64 @jw_now() {{
   %whole = mul i64 %seconds, 1000000000
   %now = add i64 %whole, %ns
   ret i64 %now
-}}
+}
 
-; Tick first after %first ns, then every %interval; 0 turns the timer off.
-define void @jw_arm(ptr %ts, i64 %first, i64 %interval) {{
+define i1 @jw_is_late(ptr %ts) {
+entry:
+  %deadline = get %ts ThreadState.deadline
+  %none = icmp eq i64 %deadline, 0
+  br i1 %none, label %no, label %compare
+compare:
+  %now = call i64 @jw_now()
+  %late = icmp sge i64 %now, %deadline
+  ret i1 %late
+no:
+  ret i1 false
+}
+
+; Tick first after %first ns, then every %interval; 0 turns the timer off. Where the system has no
+; timer left the thread stays without ticks, and the next entry tries again.
+define void @jw_arm(ptr %ts, i64 %first, i64 %interval) {
 entry:
   %spec = alloca [4 x i64]
   %event = alloca [8 x i64]
@@ -72,7 +54,7 @@ entry:
 create:
   store ptr @jw_key, ptr %event
   %signal.p = getelementptr i8, ptr %event, i64 8
-  store i32 {SIGNALS["SIGURG"]}, ptr %signal.p
+  store i32 <SIGURG>, ptr %signal.p
   %notify.p = getelementptr i8, ptr %event, i64 12
   store i32 4, ptr %notify.p
   %tid = get %ts ThreadState.tid
@@ -103,43 +85,20 @@ program:
   %on.1 = icmp ne i64 %first, 0
   %on = zext i1 %on.1 to i64
   set %on, %ts ThreadState.armed
+  ; timer_settime, relative
   %rc.2 = call i64 (i64, ...) @syscall(i64 223, i64 %timer, i64 0, ptr %spec, ptr null)
   br label %done
 done:
   ret void
-}}
-"""
+}
 
-
-def _plan() -> str:
-    return f"""
-define void @jw_plan(ptr %ts) {{
+; When to tick next: the interval while the GIL is held, an eighth of it for a while after a
+; release (a thread that makes one long call makes more); after a release 50 ms on the main thread,
+; to look for signals, and never on others. But not later than the deadline, and every millisecond
+; after it, until the thread is met in wasm code.
+define void @jw_plan(ptr %ts) {
 entry:
-  %tick = load i64, ptr @jw_tick_ns
-  %act = get %ts ThreadState.top
-  %outside = icmp eq ptr %act, null
-  br i1 %outside, label %held, label %inside
-inside:
-  %tstate = get %act Activation.tstate
-  %released = icmp ne ptr %tstate, null
-  br i1 %released, label %free, label %held
-free:
-  %main = get %ts ThreadState.is_main
-  %is_main = icmp ne i64 %main, 0
-  %poll = load i64, ptr @jw_poll_ns
-  %free.ns = select i1 %is_main, i64 %poll, i64 0
-  br label %limit
-held:
-  ; A whole interval begins now: the first tick may release already.
-  %sequence = get %ts ThreadState.sequence
-  set %sequence, %ts ThreadState.last_sequence
-  %eager = get %ts ThreadState.eager
-  %calm = icmp eq i64 %eager, 0
-  %short = lshr i64 %tick, 3
-  %held.ns = select i1 %calm, i64 %tick, i64 %short
-  br label %limit
-limit:
-  %base = phi i64 [ %free.ns, %free ], [ %held.ns, %held ]
+  %base = call i64 @jw_next_tick(ptr %ts)
   %deadline = get %ts ThreadState.deadline
   %unlimited = icmp eq i64 %deadline, 0
   br i1 %unlimited, label %compare, label %limited
@@ -156,21 +115,57 @@ change:
 limited:
   %now = call i64 @jw_now()
   %rest = sub i64 %deadline, %now
-  %ahead = icmp sgt i64 %rest, {_SOONEST_NS}
-  %soon = select i1 %ahead, i64 %rest, i64 {_SOONEST_NS}
+  %ahead = icmp sgt i64 %rest, 1000
+  %soon = select i1 %ahead, i64 %rest, i64 1000
   %endless = icmp eq i64 %base, 0
   %earlier = icmp ult i64 %soon, %base
   %by_deadline = or i1 %endless, %earlier
   %first = select i1 %by_deadline, i64 %soon, i64 %base
-  %interval = select i1 %by_deadline, i64 {_RETRY_NS}, i64 %base
+  %interval = select i1 %by_deadline, i64 1000000, i64 %base
   call void @jw_arm(ptr %ts, i64 %first, i64 %interval)
   br label %done
 done:
   ret void
-}}
+}
 
-; Set this thread's deadline (CLOCK_MONOTONIC ns, 0: none); returns the one before, -1: no memory.
-define i64 @jw_set_deadline(i64 %deadline) {{
+; jw_plan without the deadline: nanoseconds, or 0 for never.
+define i64 @jw_next_tick(ptr %ts) {
+entry:
+  %act = get %ts ThreadState.top
+  %outside = icmp eq ptr %act, null
+  br i1 %outside, label %held, label %inside
+inside:
+  %tstate = get %act Activation.tstate
+  %released = icmp ne ptr %tstate, null
+  br i1 %released, label %free, label %held
+free:
+  %main = get %ts ThreadState.is_main
+  %is_main = icmp ne i64 %main, 0
+  %poll = load i64, ptr @jw_poll_ns
+  %free.ns = select i1 %is_main, i64 %poll, i64 0
+  ret i64 %free.ns
+held:
+  ; A whole interval begins now: the first tick may release already.
+  %sequence = get %ts ThreadState.sequence
+  set %sequence, %ts ThreadState.last_sequence
+  %tick = load i64, ptr @jw_tick_ns
+  %eager = get %ts ThreadState.eager
+  %calm = icmp eq i64 %eager, 0
+  %short = lshr i64 %tick, 3
+  %held.ns = select i1 %calm, i64 %tick, i64 %short
+  ret i64 %held.ns
+}
+
+; At an entry, where the timer is off.
+define void @jw_wake(ptr %ts) {
+  call void @jw_check_handlers()
+  call void @jw_plan(ptr %ts)
+  ret void
+}
+
+; Set this thread's deadline (CLOCK_MONOTONIC ns, 0: none); returns the one before, or -1 with an
+; exception set.
+define i64 @jw_set_deadline(i64 %deadline) {
 entry:
   %ts.0 = call ptr @jw_thread()
   %new = icmp eq ptr %ts.0, null
@@ -195,25 +190,21 @@ done:
   ret i64 %old
 out:
   ret i64 -1
-}}
-"""
+}
 
-
-def _tick() -> str:
-    return f"""
-define void @jw_tick(i32 %sig, ptr %info, ptr %context) {{
+define void @jw_tick(i32 %sig, ptr %info, ptr %context) {
 entry:
   %code.p = getelementptr i8, ptr %info, i64 8
   %si_code = load i32, ptr %code.p
   %value.p = getelementptr i8, ptr %info, i64 24
   %value = load ptr, ptr %value.p
-  %by_timer = icmp eq i32 %si_code, {_SI_TIMER}
+  %by_timer = icmp eq i32 %si_code, -2
   %by_key = icmp eq ptr %value, @jw_key
   %is_ours = and i1 %by_timer, %by_key
   br i1 %is_ours, label %ours, label %foreign
 foreign:
   ; Urgent data on a socket, for somebody else. The default is to ignore it.
-  %old = getelementptr i8, ptr @jw_old, i64 {SIGNALS["SIGURG"] * 152}
+  %old = getelementptr [152 x i8], ptr @jw_old, i64 <SIGURG>
   %handler = load i64, ptr %old
   %is_function = icmp ugt i64 %handler, 1
   br i1 %is_function, label %forward, label %done
@@ -231,16 +222,28 @@ known:
   %outside = icmp eq ptr %act, null
   br i1 %outside, label %idle, label %inside
 inside:
-  %pc.p = getelementptr i8, ptr %context, i64 {CONTEXT["rip"]}
+  %pc.p = getelementptr i8, ptr %context, i64 <context.rip>
   %pc = load i64, ptr %pc.p
   %in_wasm = call i1 @jw_in_wasm(i64 %pc)
   br i1 %in_wasm, label %wasm, label %native
+wasm:
+  call void @jw_tick_in_wasm(ptr %ts, ptr %act, ptr %context)
+  br label %done
 native:
   set 1, %act Activation.want
   %in_host = get %act Activation.in_host
   %host = icmp ne i32 %in_host, 0
   br i1 %host, label %idle, label %done
 idle:
+  call void @jw_tick_idle(ptr %ts)
+  br label %done
+done:
+  ret void
+}
+
+; Outside of wasm: after three ticks without an entry the timer goes off.
+define void @jw_tick_idle(ptr %ts) {
+entry:
   %sequence = get %ts ThreadState.sequence
   %last = get %ts ThreadState.last_sequence
   %quiet = icmp eq i64 %sequence, %last
@@ -248,66 +251,81 @@ idle:
 busy:
   set %sequence, %ts ThreadState.last_sequence
   set 0, %ts ThreadState.idle
-  br label %done
+  ret void
 count:
-  %idle.n = get %ts ThreadState.idle
+  %idle = get %ts ThreadState.idle
   inc %ts ThreadState.idle
-  %enough = icmp uge i64 %idle.n, {_IDLE_TICKS}
+  %enough = icmp uge i64 %idle, 2
   br i1 %enough, label %turn_off, label %done
 turn_off:
   set 0, %ts ThreadState.idle
   call void @jw_arm(ptr %ts, i64 0, i64 0)
   br label %done
-wasm:
+done:
+  ret void
+}
+
+define void @jw_tick_in_wasm(ptr %ts, ptr %act, ptr %context) {
+entry:
   set 0, %ts ThreadState.idle
   set 0, %act Activation.want
   %late = call i1 @jw_is_late(ptr %ts)
   br i1 %late, label %cut, label %in_time
 cut:
-  call void @jw_cut(ptr %ts, ptr %act, ptr %context, i64 {int(TrapCode.DEADLINE)}, i64 0)
-  br label %done
+  call void @jw_cut(ptr %ts, ptr %act, ptr %context, i64 <Trap.DEADLINE>, i64 0)
+  ret void
 in_time:
+  %main = get %ts ThreadState.is_main
+  %is_main = icmp ne i64 %main, 0
   %tstate = get %act Activation.tstate
   %released = icmp ne ptr %tstate, null
   br i1 %released, label %free, label %held
+free:
+  br i1 %is_main, label %lead, label %plan
 held:
-  %now.sequence = get %ts ThreadState.sequence
-  %noted = get %ts ThreadState.last_sequence
-  %whole = icmp eq i64 %now.sequence, %noted
+  %sequence = get %ts ThreadState.sequence
+  %last = get %ts ThreadState.last_sequence
+  %whole = icmp eq i64 %sequence, %last
   br i1 %whole, label %release, label %young
+release:
+  br i1 %is_main, label %lead, label %here
+here:
+  call void @jw_release(ptr %ts, ptr %act)
+  ret void
+lead:
+  call void @jw_lead_through(ptr %ts, ptr %context)
+  ret void
 young:
   ; It was entered after the last tick, so it is younger than an interval.
-  set %now.sequence, %ts ThreadState.last_sequence
+  set %sequence, %ts ThreadState.last_sequence
   %eager = get %ts ThreadState.eager
   %calm = icmp eq i64 %eager, 0
-  br i1 %calm, label %done, label %less_eager
-less_eager:
-  %eager.less = sub i64 %eager, 1
-  set %eager.less, %ts ThreadState.eager
-  %calmed = icmp eq i64 %eager.less, 0
+  br i1 %calm, label %done, label %calmer
+calmer:
+  %less = sub i64 %eager, 1
+  set %less, %ts ThreadState.eager
+  %calmed = icmp eq i64 %less, 0
   br i1 %calmed, label %plan, label %done
 plan:
   call void @jw_plan(ptr %ts)
   br label %done
-free:
-  %main = get %ts ThreadState.is_main
-  %is_main = icmp ne i64 %main, 0
-  br i1 %is_main, label %redirect, label %plan
-release:
-  %main.2 = get %ts ThreadState.is_main
-  %is_main.2 = icmp ne i64 %main.2, 0
-  br i1 %is_main.2, label %redirect, label %here
-here:
-  call void @jw_release(ptr %ts, ptr %act)
-  br label %done
-redirect:
-  %sp.p = getelementptr i8, ptr %context, i64 {CONTEXT["rsp"]}
+done:
+  ret void
+}
+
+; Go on at jw_interrupt, which returns to where it stopped: below the red zone, 128 bytes that leaf
+; functions use under the stack pointer. Not where Python's handlers would have too little stack.
+define void @jw_lead_through(ptr %ts, ptr %context) {
+entry:
+  %pc.p = getelementptr i8, ptr %context, i64 <context.rip>
+  %pc = load i64, ptr %pc.p
+  %sp.p = getelementptr i8, ptr %context, i64 <context.rsp>
   %sp = load i64, ptr %sp.p
-  %stack_limit = get %ts ThreadState.stack_limit
-  %room = icmp uge i64 %sp, %stack_limit
+  %limit = get %ts ThreadState.stack_limit
+  %room = icmp uge i64 %sp, %limit
   br i1 %room, label %lead, label %done
 lead:
-  %sp.new = sub i64 %sp, {_RED_ZONE + 8}
+  %sp.new = sub i64 %sp, 136
   %return = inttoptr i64 %sp.new to ptr
   store i64 %pc, ptr %return
   store i64 %sp.new, ptr %sp.p
@@ -315,37 +333,19 @@ lead:
   br label %done
 done:
   ret void
-}}
-declare void @jw_interrupt()
+}
 
-define i1 @jw_is_late(ptr %ts) {{
-entry:
-  %deadline = get %ts ThreadState.deadline
-  %none = icmp eq i64 %deadline, 0
-  br i1 %none, label %no, label %compare
-compare:
-  %now = call i64 @jw_now()
-  %late = icmp sge i64 %now, %deadline
-  ret i1 %late
-no:
-  ret i1 false
-}}
-"""
-
-
-def _safe_points() -> str:
-    return f"""
-define void @jw_release(ptr %ts, ptr %act) {{
+define void @jw_release(ptr %ts, ptr %act) {
   inc %ts ThreadState.releases
-  set {EAGER_TICKS}, %ts ThreadState.eager
+  set 16, %ts ThreadState.eager
   %tstate = call ptr @PyEval_SaveThread()
   set %tstate, %act Activation.tstate
   call void @jw_plan(ptr %ts)
   ret void
-}}
+}
 
 ; Take the GIL back inside a call out of wasm code.
-define void @jw_reacquire(ptr %ts, ptr %act) {{
+define void @jw_reacquire(ptr %ts, ptr %act) {
 entry:
   %tstate = get %act Activation.tstate
   %held = icmp eq ptr %tstate, null
@@ -359,14 +359,15 @@ take:
   br label %done
 done:
   ret void
-}}
+}
 
 ; The thread stands between two instructions of wasm code, or returns to it: run Python's signal
 ; handlers (main thread), then release the GIL.
-define void @jw_interrupted() {{
+define void @jw_interrupted() {
 entry:
   %ts = call ptr @jw_thread()
   %act = get %ts ThreadState.top
+  set 1, %act Activation.in_host
   %tstate = get %act Activation.tstate
   %held = icmp eq ptr %tstate, null
   br i1 %held, label %have, label %take
@@ -375,21 +376,20 @@ take:
   set null, %act Activation.tstate
   br label %have
 have:
-  set 1, %act Activation.in_host
   %rc = call i32 @PyErr_CheckSignals()
-  set 0, %act Activation.in_host
   %ok = icmp eq i32 %rc, 0
   br i1 %ok, label %release, label %raised
 raised:
   call void @jw_raise_pending()
   unreachable
 release:
+  set 0, %act Activation.in_host
   call void @jw_release(ptr %ts, ptr %act)
   ret void
-}}
+}
 
 ; A tick fell into what is now returning to wasm code: do what it would have done.
-define void @jw_back_to_wasm() {{
+define void @jw_back_to_wasm() {
 entry:
   %ts = call ptr @jw_thread()
   %act = get %ts ThreadState.top
@@ -397,13 +397,13 @@ entry:
   %late = call i1 @jw_is_late(ptr %ts)
   br i1 %late, label %cut, label %in_time
 cut:
-  call void @jw_trap(i32 {int(TrapCode.DEADLINE)})
+  call void @jw_trap(i32 <Trap.DEADLINE>)
   unreachable
 in_time:
   %frame = call ptr @llvm.frameaddress.p0(i32 0)
   %sp = ptrtoint ptr %frame to i64
-  %stack_limit = get %ts ThreadState.stack_limit
-  %room = icmp uge i64 %sp, %stack_limit
+  %limit = get %ts ThreadState.stack_limit
+  %room = icmp uge i64 %sp, %limit
   br i1 %room, label %look, label %done
 look:
   %tstate = get %act Activation.tstate
@@ -411,8 +411,8 @@ look:
   %main = get %ts ThreadState.is_main
   %is_worker = icmp eq i64 %main, 0
   %nothing = and i1 %released, %is_worker
-  br i1 %nothing, label %plan, label %act_now
-act_now:
+  br i1 %nothing, label %plan, label %serve
+serve:
   call void @jw_interrupted()
   br label %done
 plan:
@@ -420,6 +420,4 @@ plan:
   br label %done
 done:
   ret void
-}}
-declare ptr @llvm.frameaddress.p0(i32)
-"""
+}

@@ -1,35 +1,14 @@
-"""Bodies of the helpers that compiled code calls (IR): one for each row of `jitwasm.libcalls`.
-
-Bounds are checked first and as a whole, so a trapping operation has written nothing. Sums cannot
-overflow: `offset > size - length`, after `length > size` has been excluded. Sizes only grow, and
-only under `cmpxchg`, so a size once read stays a lower bound.
-
-Growing makes pages accessible before the new size is published. Pages start as zeros, which is the
-null reference too, so a table's new elements are valid at any moment.
-"""
-
-from __future__ import annotations
-
-import re
-
-from jitwasm.backend.irtext import expand
-from jitwasm.trapcodes import TrapCode
-
-__all__ = ["ir", "standalone_ir"]
-
-_LONG = 16384
-"""Bytes from which on a bulk operation looks whether a tick came meanwhile."""
-
-
-def ir() -> str:
-    """Definitions of all libcalls but jw_trap, which is in entry.py."""
-    return _GROW + _CHECK + _memory() + _table()
-
-
-_GROW = """
-declare i32 @mprotect(ptr, i64, i32)
-declare ptr @memmove(ptr, ptr, i64)
-declare ptr @memset(ptr, i32, i64)
+; Bodies of the helpers that compiled code calls: one for each row of jitwasm.libcalls (jw_trap is
+; in entry.s).
+;
+; Bounds are checked first and as a whole, so a trapping operation has written nothing. Sums cannot
+; overflow: `offset > size - length`, after `length > size` has been excluded. Sizes only grow, and
+; only under cmpxchg, so a size once read stays a lower bound.
+;
+; Growing makes pages accessible before the new size is published. Pages start as zeros, which is
+; the null reference too, so a table's new elements are valid at any moment.
+;
+; A long operation looks at its end whether a tick came meanwhile: no tick can meet it in wasm code.
 
 ; Make [base + old, base + new) accessible; whether it worked.
 define i1 @jw_commit(ptr %base, i64 %old, i64 %new) {
@@ -124,11 +103,9 @@ store:
 done:
   ret void
 }
-"""
 
-_CHECK = f"""
 ; Trap with %code unless [offset, offset + length) lies within %size.
-define void @jw_check_range(i64 %offset, i64 %length, i64 %size, i32 %code) {{
+define void @jw_check_range(i64 %offset, i64 %length, i64 %size, i32 %code) {
 entry:
   %long = icmp ugt i64 %length, %size
   br i1 %long, label %trap, label %place
@@ -141,12 +118,12 @@ trap:
   unreachable
 ok:
   ret void
-}}
+}
 
 ; After %length bytes of work outside of wasm code: did a tick come meanwhile?
-define void @jw_look(i64 %length) {{
+define void @jw_look(i64 %length) {
 entry:
-  %long = icmp ugt i64 %length, {_LONG}
+  %long = icmp ugt i64 %length, 16384
   br i1 %long, label %look, label %done
 look:
   ; Outside of any call where Python grows a memory or table.
@@ -169,18 +146,13 @@ serve:
   br label %done
 done:
   ret void
-}}
-"""
+}
 
-
-def _memory() -> str:
-    code = int(TrapCode.OUT_OF_BOUNDS_MEMORY)
-    return f"""
-define void @jw_memory_copy(ptr %to, ptr %from, i64 %dst, i64 %src, i64 %length) {{
+define void @jw_memory_copy(ptr %to, ptr %from, i64 %dst, i64 %src, i64 %length) {
   %to.size = get %to MemoryRecord.bytes
   %from.size = get %from MemoryRecord.bytes
-  call void @jw_check_range(i64 %src, i64 %length, i64 %from.size, i32 {code})
-  call void @jw_check_range(i64 %dst, i64 %length, i64 %to.size, i32 {code})
+  call void @jw_check_range(i64 %src, i64 %length, i64 %from.size, i32 <Trap.OUT_OF_BOUNDS_MEMORY>)
+  call void @jw_check_range(i64 %dst, i64 %length, i64 %to.size, i32 <Trap.OUT_OF_BOUNDS_MEMORY>)
   %to.base = get %to MemoryRecord.base
   %from.base = get %from MemoryRecord.base
   %to.p = getelementptr i8, ptr %to.base, i64 %dst
@@ -188,23 +160,23 @@ define void @jw_memory_copy(ptr %to, ptr %from, i64 %dst, i64 %src, i64 %length)
   %ignored = call ptr @memmove(ptr %to.p, ptr %from.p, i64 %length)
   call void @jw_look(i64 %length)
   ret void
-}}
+}
 
-define void @jw_memory_fill(ptr %record, i64 %dst, i32 %value, i64 %length) {{
+define void @jw_memory_fill(ptr %record, i64 %dst, i32 %value, i64 %length) {
   %size = get %record MemoryRecord.bytes
-  call void @jw_check_range(i64 %dst, i64 %length, i64 %size, i32 {code})
+  call void @jw_check_range(i64 %dst, i64 %length, i64 %size, i32 <Trap.OUT_OF_BOUNDS_MEMORY>)
   %base = get %record MemoryRecord.base
   %p = getelementptr i8, ptr %base, i64 %dst
   %ignored = call ptr @memset(ptr %p, i32 %value, i64 %length)
   call void @jw_look(i64 %length)
   ret void
-}}
+}
 
-define void @jw_memory_init(ptr %record, ptr %segment, i64 %dst, i64 %src, i64 %length) {{
+define void @jw_memory_init(ptr %record, ptr %segment, i64 %dst, i64 %src, i64 %length) {
   %size = get %record MemoryRecord.bytes
   %from.size = get %segment DataSegment.size
-  call void @jw_check_range(i64 %src, i64 %length, i64 %from.size, i32 {code})
-  call void @jw_check_range(i64 %dst, i64 %length, i64 %size, i32 {code})
+  call void @jw_check_range(i64 %src, i64 %length, i64 %from.size, i32 <Trap.OUT_OF_BOUNDS_MEMORY>)
+  call void @jw_check_range(i64 %dst, i64 %length, i64 %size, i32 <Trap.OUT_OF_BOUNDS_MEMORY>)
   %base = get %record MemoryRecord.base
   %from = get %segment DataSegment.base
   %to.p = getelementptr i8, ptr %base, i64 %dst
@@ -212,68 +184,45 @@ define void @jw_memory_init(ptr %record, ptr %segment, i64 %dst, i64 %src, i64 %
   %ignored = call ptr @memmove(ptr %to.p, ptr %from.p, i64 %length)
   call void @jw_look(i64 %length)
   ret void
-}}
-"""
+}
 
-
-def _table() -> str:
-    code = int(TrapCode.OUT_OF_BOUNDS_TABLE)
-    return f"""
-define void @jw_table_copy(ptr %to, ptr %from, i64 %dst, i64 %src, i64 %count) {{
+define void @jw_table_copy(ptr %to, ptr %from, i64 %dst, i64 %src, i64 %count) {
   %to.size = get %to TableRecord.size
   %from.size = get %from TableRecord.size
-  call void @jw_check_range(i64 %src, i64 %count, i64 %from.size, i32 {code})
-  call void @jw_check_range(i64 %dst, i64 %count, i64 %to.size, i32 {code})
+  call void @jw_check_range(i64 %src, i64 %count, i64 %from.size, i32 <Trap.OUT_OF_BOUNDS_TABLE>)
+  call void @jw_check_range(i64 %dst, i64 %count, i64 %to.size, i32 <Trap.OUT_OF_BOUNDS_TABLE>)
   %to.base = get %to TableRecord.base
   %from.base = get %from TableRecord.base
   call void @jw_move_words(ptr %to.base, ptr %from.base, i64 %dst, i64 %src, i64 %count)
   ret void
-}}
+}
 
-define void @jw_table_fill(ptr %record, i64 %dst, ptr %value, i64 %count) {{
+define void @jw_table_fill(ptr %record, i64 %dst, ptr %value, i64 %count) {
   %size = get %record TableRecord.size
-  call void @jw_check_range(i64 %dst, i64 %count, i64 %size, i32 {code})
+  call void @jw_check_range(i64 %dst, i64 %count, i64 %size, i32 <Trap.OUT_OF_BOUNDS_TABLE>)
   %base = get %record TableRecord.base
   %p = getelementptr ptr, ptr %base, i64 %dst
   call void @jw_fill_words(ptr %p, ptr %value, i64 %count)
   call void @jw_look(i64 %count)
   ret void
-}}
+}
 
-define void @jw_table_init(ptr %record, ptr %segment, i64 %dst, i64 %src, i64 %count) {{
+define void @jw_table_init(ptr %record, ptr %segment, i64 %dst, i64 %src, i64 %count) {
   %size = get %record TableRecord.size
   %from.size = get %segment ElemSegment.size
-  call void @jw_check_range(i64 %src, i64 %count, i64 %from.size, i32 {code})
-  call void @jw_check_range(i64 %dst, i64 %count, i64 %size, i32 {code})
+  call void @jw_check_range(i64 %src, i64 %count, i64 %from.size, i32 <Trap.OUT_OF_BOUNDS_TABLE>)
+  call void @jw_check_range(i64 %dst, i64 %count, i64 %size, i32 <Trap.OUT_OF_BOUNDS_TABLE>)
   %base = get %record TableRecord.base
   %from = get %segment ElemSegment.base
   call void @jw_move_words(ptr %base, ptr %from, i64 %dst, i64 %src, i64 %count)
   ret void
-}}
+}
 
-define void @jw_move_words(ptr %to, ptr %from, i64 %dst, i64 %src, i64 %count) {{
+define void @jw_move_words(ptr %to, ptr %from, i64 %dst, i64 %src, i64 %count) {
   %to.p = getelementptr ptr, ptr %to, i64 %dst
   %from.p = getelementptr ptr, ptr %from, i64 %src
   %length = shl i64 %count, 3
   %ignored = call ptr @memmove(ptr %to.p, ptr %from.p, i64 %length)
   call void @jw_look(i64 %length)
   ret void
-}}
-"""
-
-
-def standalone_ir() -> str:
-    """The same for programs without the JIT's runtime: no ticks, and no libc for mprotect.
-
-    Definitions are `linkonce_odr hidden`: every object may have them.
-    """
-    text = ir()
-    start = text.index("define void @jw_look(")
-    end = text.index("\n}\n", start) + 3
-    text = text[:start] + "define void @jw_look(i64 %length) {\n  ret void\n}\n" + text[end:]
-    text = expand(text).replace("declare i32 @mprotect(ptr, i64, i32)\n", "")
-    text = text.replace("@mprotect(", "@jw_rt_protect(")
-    return _DEFINITION.sub(r"$\2 = comdat any\ndefine linkonce_odr hidden \1@\2\3 comdat {", text)
-
-
-_DEFINITION = re.compile(r"^define ([^@\n]*)@([\w.]+)(\(.*\)) \{$", re.MULTILINE)
+}

@@ -1,0 +1,11 @@
+"""The native runtime's own code: LLVM IR (`*.ll`) and assembly (`*.s`), in parts.
+
+    core         state threads stores traps signals ticks entry.s
+    conversions  what emitted code needs for converting values
+    hostcalls    the base of calls to Python functions, and calls to C functions
+    libcalls     the helpers of jitwasm.libcalls
+    wasm.s       memcpy and relatives, in the arena's wasm part
+
+Parts are compiled when something first refers to one of their symbols. assemble.py makes their
+texts: see irtext.py for the macros in them.
+"""

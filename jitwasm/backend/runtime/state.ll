@@ -1,0 +1,25 @@
+; The runtime's variables. Those without a value of their own are set once, by native.py.
+
+@jw_key = global i32 0                  ; thread-specific key of the ThreadState
+@jw_main_tid = global i64 0             ; kernel id of Python's main thread
+@jw_altstack_size = global i64 0
+@jw_generation = global i64 0           ; how many forks led here
+@jw_code_lo = global i64 0              ; wasm code, in the arena
+@jw_code_hi = global i64 0
+@jw_tick_ns = global i64 5000000        ; a call that runs longer releases the GIL
+@jw_poll_ns = global i64 50000000       ; how often a released main thread looks for signals
+
+; Signal handling: the actions ours replaced, by signal; the default action; whether a chained
+; handler is running.
+@jw_old = global [32 x [152 x i8]] zeroinitializer
+@jw_default = global [152 x i8] zeroinitializer
+@jw_chaining = global i64 0
+
+; Python objects: hooks, see native.py.
+@jw_hook_make_trap = global ptr null
+@jw_hook_arity = global ptr null
+@jw_hook_refuse = global ptr null
+@jw_hook_results = global ptr null
+@jw_hook_to_ref = global ptr null
+@jw_hook_from_ref = global ptr null
+@jw_host_callback = global ptr null     ; C function: the ctypes callback for host functions

@@ -1,0 +1,105 @@
+; Traps: from where they happen to a Python exception at the entry.
+;
+; jw_raise notes the registers and a copy of the stack, then jumps to the innermost activation; the
+; entry thunk calls jw_land, which takes the GIL back if it was released and sets the exception.
+; Control never passes over a frame of Python's: each entry has an activation of its own, and only
+; the innermost is ever jumped to.
+
+@jw_trap_format = text "KNN"
+
+define void @jw_raise(i64 %code, ptr %registers) noreturn {
+  %ts = call ptr @jw_thread()
+  %act = get %ts ThreadState.top
+  set %code, %act Activation.code
+  %pc.p = getelementptr i8, ptr %registers, i64 <registers.rip>
+  %pc = load i64, ptr %pc.p
+  set %pc, %act Activation.pc
+  call void @jw_save_stack(ptr %ts, ptr %act, ptr %registers)
+  call void @jw_jump(ptr %act)
+  unreachable
+}
+
+; A Python exception is set: back to the entry, which returns it.
+define void @jw_raise_pending() noreturn {
+  %ts = call ptr @jw_thread()
+  %act = get %ts ThreadState.top
+  set -1, %act Activation.code
+  call void @jw_jump(ptr %act)
+  unreachable
+}
+
+; For the backtrace: the registers, and the stack from there to the entry.
+define void @jw_save_stack(ptr %ts, ptr %act, ptr %registers) {
+entry:
+  %kept = field %ts ThreadState.trap_registers
+  call void @llvm.memcpy.p0.p0.i64(ptr %kept, ptr %registers, i64 64, i1 false)
+  %sp.p = getelementptr i8, ptr %registers, i64 <registers.rsp>
+  %sp = load i64, ptr %sp.p
+  %end.p = getelementptr i8, ptr %act, i64 <registers.rsp>
+  %end = load i64, ptr %end.p
+  %size = sub i64 %end, %sp
+  %sane = icmp ult i64 %size, 1099511627776
+  %large = icmp ugt i64 %size, <TRAP_STACK>
+  %bounded = select i1 %large, i64 <TRAP_STACK>, i64 %size
+  %kept.size = select i1 %sane, i64 %bounded, i64 0
+  set %kept.size, %ts ThreadState.trap_stack_size
+  %copy = get %ts ThreadState.trap_stack
+  %from = inttoptr i64 %sp to ptr
+  call void @llvm.memcpy.p0.p0.i64(ptr %copy, ptr %from, i64 %kept.size, i1 false)
+  ret void
+}
+
+; Set the exception of a trap, with the backtrace last noted.
+define void @jw_set_trap(i64 %code) {
+  %ts = call ptr @jw_thread()
+  %registers = field %ts ThreadState.trap_registers
+  %stack = get %ts ThreadState.trap_stack
+  %size = get %ts ThreadState.trap_stack_size
+  set 0, %ts ThreadState.trap_stack_size
+  %registers.o = call ptr @PyBytes_FromStringAndSize(ptr %registers, i64 64)
+  %stack.o = call ptr @PyBytes_FromStringAndSize(ptr %stack, i64 %size)
+  %hook = load ptr, ptr @jw_hook_make_trap
+  %trap = call ptr (ptr, ptr, ...) @PyObject_CallFunction(
+      ptr %hook, ptr @jw_trap_format, i64 %code, ptr %registers.o, ptr %stack.o)
+  call void @jw_set_exception(ptr %trap)
+  ret void
+}
+; Raise the exception that a hook made, if it did not raise itself.
+define void @jw_set_exception(ptr %exception) {
+entry:
+  %none = icmp eq ptr %exception, null
+  br i1 %none, label %done, label %set
+set:
+  %class.p = getelementptr i8, ptr %exception, i64 8
+  %class = load ptr, ptr %class.p
+  call void @PyErr_SetObject(ptr %class, ptr %exception)
+  call void @Py_DecRef(ptr %exception)
+  br label %done
+done:
+  ret void
+}
+
+; After wasm code ended otherwise than by returning with the GIL held: take the GIL back, and
+; tell whether there is an exception to return.
+define i1 @jw_land(ptr %act) {
+entry:
+  %tstate = get %act Activation.tstate
+  %held = icmp eq ptr %tstate, null
+  br i1 %held, label %have, label %take
+take:
+  call void @PyEval_RestoreThread(ptr %tstate)
+  br label %have
+have:
+  %code = get %act Activation.code
+  switch i64 %code, label %trap [
+    i64 0, label %returned
+    i64 -1, label %raised
+  ]
+trap:
+  call void @jw_set_trap(i64 %code)
+  br label %raised
+raised:
+  ret i1 true
+returned:
+  ret i1 false
+}
