@@ -23,6 +23,7 @@ from jitwasm.version import __version__
 TYPE_CHECKING = False  # as type checkers know it; importing `typing` would take longer than this
 if TYPE_CHECKING:
     from jitwasm.config import Config, Features, ImplementationLimits
+    from jitwasm.deadline import deadline
     from jitwasm.errors import (
         CompileError,
         ExitError,
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
     from jitwasm.tag import Tag
     from jitwasm.trapcodes import TrapCode
     from jitwasm.types import FuncType, GlobalType, Limits, MemoryType, TableType, TagType
+    from jitwasm.wasi.memfs import MemoryDirectory
+    from jitwasm.wasi.run import run_wasi
+    from jitwasm.wasi.wasi import ReadOnly, Wasi
     from jitwasm.webassembly import (
         ResultObject,
         WebAssembly,
@@ -75,10 +79,12 @@ __all__ = [
     "LinkError",
     "MalformedError",
     "Memory",
+    "MemoryDirectory",
     "MemoryType",
     "Module",
     "Progress",
     "Promise",
+    "ReadOnly",
     "Response",
     "ResultObject",
     "StackOverflow",
@@ -88,19 +94,23 @@ __all__ = [
     "TagType",
     "Trap",
     "TrapCode",
+    "Wasi",
     "WasmError",
     "WebAssembly",
     "__version__",
     "compile",
     "compile_streaming",
+    "deadline",
     "fetch",
     "instantiate",
     "instantiate_streaming",
+    "run_wasi",
     "validate",
 ]
 
 _HOMES = {
     "config": ("Config", "Features", "ImplementationLimits"),
+    "deadline": ("deadline",),
     "errors": (
         "CompileError",
         "ExitError",
@@ -123,6 +133,9 @@ _HOMES = {
     "tag": ("Tag",),
     "trapcodes": ("TrapCode",),
     "types": ("FuncType", "GlobalType", "Limits", "MemoryType", "TableType", "TagType"),
+    "wasi.memfs": ("MemoryDirectory",),
+    "wasi.run": ("run_wasi",),
+    "wasi.wasi": ("ReadOnly", "Wasi"),
     "webassembly": (
         "ResultObject",
         "WebAssembly",

@@ -112,6 +112,7 @@ STORE_STATE = Struct(
     ("depth", "i64", "how many entries that thread has open"),
     ("object", "ptr", "PyObject* of the runtime's Store, borrowed"),
     ("waiters", "i64", "threads waiting for the owner to leave"),
+    ("due", "i64", "not 0: run the runtime's `idle` hook once nobody is inside"),
 )
 
 FUNCREF = Struct(

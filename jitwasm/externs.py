@@ -54,18 +54,20 @@ class BoxRegistry:
         self._slabs += other._slabs
         other._free = []  # the other registry is read no more; never hand a box out twice
 
-    def sweep(self, live: set[int]) -> int:
-        """Free every box whose address is not in `live`; returns how many."""
-        dead = [address for address in self._objects if address not in live]
+    def sweep(self, live: set[int]) -> list[object]:
+        """Free every box whose address is not in `live`; returns the objects they owned.
+
+        The caller drops those when finalizers may run.
+        """
         dropped = []
-        for address in dead:
+        for address in [address for address in self._objects if address not in live]:
             value = self._objects.pop(address)
             if self._by_id.get(id(value)) == address:
                 del self._by_id[id(value)]
             ctypes.c_uint64.from_address(address + 8).value = 0
             self._free.append(address)
-            dropped.append(value)  # finalizers run only after the registry is consistent
-        return len(dropped)
+            dropped.append(value)
+        return dropped
 
     def _add_slab(self) -> None:
         slab = Block(8 * _BOX_WORDS * _SLAB)

@@ -8,9 +8,12 @@ a reference in the cell may refer to.
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from jitwasm.abi import GLOBAL_CELL
 from jitwasm.block import Block
+from jitwasm.collector import collect_if_due
 from jitwasm.sealed import Unpicklable
 from jitwasm.store import Hold, Linked, References, Store
 from jitwasm.types import GlobalType, RefType, ValType
@@ -99,7 +102,7 @@ class Global(Unpicklable):
         self._cell._handle = weakref.ref(self)
         if value is _UNSET:
             value = None if kind.is_ref else bytes(16) if kind.size == 16 else 0
-        self._cell.bits = self._bits(value)
+        self._assign(value)
 
     @classmethod
     def _from_cell(cls, cell: GlobalCell, hold: Hold | None) -> Global:
@@ -114,14 +117,26 @@ class Global(Unpicklable):
         if self._hold is None and self._cell.type.value.is_ref:
             self._hold = Hold(store)
 
-    def _bits(self, value: object) -> int:
+    @contextmanager
+    def _references(self) -> Iterator[Store]:
+        """The store, with this thread inside: so a reference word stays valid while it is used."""
+        store = self._cell.linked_store
+        if store is None:
+            store = Store()
+            self._attach(store)
+        with store.entered():
+            yield store
+        collect_if_due(store)
+
+    def _assign(self, value: object) -> None:
         kind = self._cell.type.value
         if not isinstance(kind, RefType):
-            return number_bits(value, kind)
-        store = self._cell.linked_store or Store()
-        if value is not None:
-            self._attach(store)
-        return ref_word(value, kind, store)
+            self._cell.bits = number_bits(value, kind)
+        elif value is None and kind.nullable:
+            self._cell.bits = 0
+        else:
+            with self._references() as store:
+                self._cell.bits = ref_word(value, kind, store)
 
     @property
     def type(self) -> GlobalType:
@@ -134,13 +149,17 @@ class Global(Unpicklable):
     @property
     def value(self) -> object:
         """The content; assigning to an immutable global is a `TypeError`."""
-        return from_bits(self._cell.bits, self._cell.type.value)
+        kind = self._cell.type.value
+        if not isinstance(kind, RefType) or not self._cell.bits:
+            return from_bits(self._cell.bits, kind)
+        with self._references():
+            return from_bits(self._cell.bits, kind)
 
     @value.setter
     def value(self, value: object) -> None:
         if not self.mutable:
             raise TypeError(f"cannot set the value of an immutable {self.type.value} global")
-        self._cell.bits = self._bits(value)
+        self._assign(value)
 
     def __repr__(self) -> str:
         return f"<Global {'mut ' if self.mutable else ''}{self.type.value} {self.value!r}>"

@@ -11,6 +11,7 @@ from typing import Any
 from jitwasm.backend.native import NativeRuntime, native
 from jitwasm.blueprint import blueprint_of
 from jitwasm.cfunctions import CFunction
+from jitwasm.collector import collect_if_due
 from jitwasm.constants import evaluate
 from jitwasm.errors import Trap
 from jitwasm.exports import Exports
@@ -79,7 +80,10 @@ class Instance(Unpicklable):
             context = _allocate(module, resolved, store)
             self._hold = hold = context.hold(store)
             self.exports = _exports_of(context, hold)
+            _announce(context, resolved)
             _initialise(context)
+        store.root().expect_members()
+        collect_if_due(store)
 
 
 @functools.cache
@@ -166,6 +170,22 @@ def _cell_of(item: Global | Value, wanted: object, store: Store) -> GlobalCell:
     cell.bits = item.bits(store)
     cell.join(store)
     return cell
+
+
+def _announce(context: VMContext, resolved: list[Resolved]) -> None:
+    """Tell host functions that ask for it (`__wasm_bind__`) which memory their caller has.
+
+    It is the exported memory "memory", else the first one, else None. WASI needs this.
+    """
+    exported = {e.name: e.index for e in context.info.exports if e.kind == "memory"}
+    index = exported.get("memory", 0)
+    memory = context.memories[index] if context.memories else None
+    for item in resolved:
+        bind = (
+            getattr(item.target, "__wasm_bind__", None) if isinstance(item, HostCallable) else None
+        )
+        if bind is not None:
+            bind(memory)
 
 
 def _initialise(context: VMContext) -> None:

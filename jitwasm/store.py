@@ -31,7 +31,10 @@ from jitwasm.externs import BoxRegistry
 __all__ = ["Hold", "Linked", "Member", "References", "Store", "merge_all"]
 
 _OWNER = STORE_STATE.offset["owner"] // 8
+_MIN_BOXES, _MIN_UNHELD = 1000, 2
+"""How many may come together before a first collection."""
 _DEPTH = STORE_STATE.offset["depth"] // 8
+_DUE = STORE_STATE.offset["due"] // 8
 _OBJECT = STORE_STATE.offset["object"] // 8
 
 
@@ -133,6 +136,8 @@ class Store:
         "_absorbed",
         "_door",
         "_forward",
+        "_most_boxes",
+        "_most_unheld",
         "_overflow",
         "_state",
         "boxes",
@@ -153,6 +158,8 @@ class Store:
         self.contexts: weakref.WeakValueDictionary[int, Member] = weakref.WeakValueDictionary()
         self.linked: weakref.WeakSet[Linked] = weakref.WeakSet()
         self.boxes = BoxRegistry()
+        self._most_boxes = _MIN_BOXES
+        self._most_unheld = _MIN_UNHELD
 
     @staticmethod
     def of_environment(address: int) -> Store:
@@ -203,6 +210,48 @@ class Store:
         finally:
             native().leave_store(door)
 
+    @property
+    def is_entered(self) -> bool:
+        """Whether some thread is inside."""
+        return self._state.words[_OWNER] != 0
+
+    def box(self, value: object) -> int:
+        """The reference word of a Python object."""
+        word = self.boxes.box(value)
+        if len(self.boxes) > self._most_boxes:
+            self._state.words[_DUE] = 1
+        return word
+
+    @property
+    def is_collection_due(self) -> bool:
+        """Whether so many boxes were made that a collection is worth it."""
+        return self._state.words[_DUE] != 0
+
+    def expect_members(self) -> None:
+        """Consider whether contexts that nobody holds have become too many."""
+        if self._unheld() > self._most_unheld:
+            self._state.words[_DUE] = 1
+
+    def _unheld(self) -> int:
+        return sum(not member.is_held for member in self.members)
+
+    def retain(self, members: set[Member], boxes: set[int], cost: int) -> list[object]:
+        """End a collection: keep only these members and boxes.
+
+        Args:
+            members, boxes: what was reached.
+            cost: how many references were looked at; the next collection comes the later for it.
+
+        Returns:
+            What holds the last references to the rest.
+        """
+        gone: list[object] = [self.members - members, self.boxes.sweep(boxes)]
+        self.members &= members
+        self._most_boxes = 2 * len(self.boxes) + max(_MIN_BOXES, cost // 8)
+        self._most_unheld = 2 * self._unheld() + _MIN_UNHELD
+        self._state.words[_DUE] = 0
+        return gone
+
     def merge(self, other: Store) -> Store:
         """Make one store of two; returns it."""
         while self.root() is not other.root():
@@ -220,6 +269,7 @@ class Store:
         gone._forward = self
         # Whoever entered the other store leaves through its environment, that is, this one.
         self._state.words[_DEPTH] += gone._state.words[_DEPTH]
+        self._state.words[_DUE] |= gone._state.words[_DUE]
         gone._state.words[_OWNER] = 0
         self.contexts.update(gone.contexts)
         self.members |= gone.members

@@ -10,11 +10,13 @@ from __future__ import annotations
 import ctypes
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager
 
 from jitwasm.abi import TABLE_RECORD
 from jitwasm.backend.memmap import Reservation
-from jitwasm.block import Block, write_word
+from jitwasm.backend.native import native
+from jitwasm.block import Block, read_word, write_word
+from jitwasm.collector import collect_if_due
 from jitwasm.sealed import Unpicklable
 from jitwasm.store import Hold, Linked, References, Store
 from jitwasm.types import I32, I64, Limits, RefType, TableType, ValType
@@ -49,10 +51,8 @@ class TableCore(Linked):
         self.declared = type_
         self._handle: weakref.ref[Table] | None = None
         self.maximum = min(TABLE_LIMIT if limits.maximum is None else limits.maximum, TABLE_LIMIT)
-        # All of it is accessible from the start: bounds are checked by comparison, and the
-        # kernel gives pages only where they are touched.
         self._reservation = Reservation(max(8 * self.maximum, 8))
-        self._reservation.commit(0, max(8 * self.maximum, 8))
+        self._reservation.commit(0, 8 * limits.minimum)
         self.base = self._reservation.base
         self.record = Block(TABLE_RECORD.size)
         for field, value in (
@@ -84,18 +84,6 @@ class TableCore(Linked):
         if words:
             array = (ctypes.c_uint64 * len(words))(*words)
             ctypes.memmove(self.base + 8 * start, array, 8 * len(words))
-
-    def grow(self, delta: int, word: int) -> int:
-        """Append `delta` elements; the caller is inside the store, so nobody else does."""
-        old = self.size
-        if delta < 0 or old + delta > self.maximum:
-            raise ValueError(
-                f"cannot grow a table of {old} elements, at most {self.maximum}, by {delta}"
-            )
-        if word:  # what lies beyond the end is null
-            self.write(old, [word] * delta)
-        self.record.words[_SIZE] = old + delta
-        return old
 
     @property
     def is_held(self) -> bool:
@@ -154,8 +142,8 @@ class Table(Unpicklable):
         self._core = TableCore(TableType(limits, type_, index))
         self._core._handle = weakref.ref(self)
         if init is not None or not type_.nullable:
-            word = self._word(init)
-            self._core.write(0, [word] * limits.minimum)
+            with self._references() as store:
+                self._core.write(0, [ref_word(init, type_, store)] * limits.minimum)
 
     @classmethod
     def _from_core(cls, core: TableCore, hold: Hold) -> Table:
@@ -170,14 +158,16 @@ class Table(Unpicklable):
         if self._hold is None:
             self._hold = Hold(store)
 
-    def _word(self, value: object) -> int:
-        if value is None:
-            return ref_word(None, self.element, Store()) if not self.element.nullable else 0
+    @contextmanager
+    def _references(self) -> Iterator[Store]:
+        """The store, with this thread inside: so a reference word stays valid while it is used."""
         store = self._core.linked_store
         if store is None:
             store = Store()
-        self._attach(store)
-        return ref_word(value, self.element, store)
+            self._attach(store)
+        with store.entered():
+            yield store
+        collect_if_due(store)
 
     @property
     def type(self) -> TableType:
@@ -204,13 +194,20 @@ class Table(Unpicklable):
 
     def get(self, index: int) -> object:
         """The element at `index`: a function, an object, or None."""
-        word = ctypes.c_uint64.from_address(self._element_address(index)).value
-        return ref_object(word, self.element)
+        address = self._element_address(index)
+        if not read_word(address):
+            return None
+        with self._references():
+            return ref_object(read_word(address), self.element)
 
     def set(self, index: int, value: object = None) -> None:
         """Store an element: an exported function or None; any object in an externref table."""
         address = self._element_address(index)
-        write_word(address, self._word(value))
+        if value is None and self.element.nullable:
+            write_word(address, 0)
+            return
+        with self._references() as store:
+            write_word(address, ref_word(value, self.element, store))
 
     def grow(self, count: int, value: object = None) -> int:
         """Append `count` elements of one value and return the old length.
@@ -219,10 +216,15 @@ class Table(Unpicklable):
             ValueError: it would exceed the maximum.
         """
         delta = integer(count, "count")
-        word = self._word(value)
-        store = self._core.linked_store
-        with store.entered() if store is not None else nullcontext():
-            return self._core.grow(delta, word)
+        old = -1
+        with self._references() as store:
+            word = ref_word(value, self.element, store)
+            if 0 <= delta <= TABLE_LIMIT:
+                old = native().table_grow(self._core.record.address, delta, word)
+        if old < 0:
+            limits = f"of {len(self)} elements, at most {self._core.maximum},"
+            raise ValueError(f"cannot grow a table {limits} by {delta}")
+        return old
 
     def __getitem__(self, index: int) -> object:
         return self.get(index)

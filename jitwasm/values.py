@@ -196,7 +196,7 @@ def ref_word(value: object, type_: RefType, store: Store) -> int:
         return anchor.funcref
     if type_.heap != "extern" and _is_i31(value):
         return (operator.index(value) << 1 | 1) & 0xFFFFFFFF  # type: ignore[arg-type]
-    return store.root().boxes.box(value)
+    return store.root().box(value)
 
 
 def _refusal(value: object, type_: RefType) -> str:

@@ -37,7 +37,9 @@ class AotOptions:
         prefix: of all symbols.
         opt_level: 0 to 3.
         cpu, features: as LLVM writes them; None takes the baseline "x86-64", which runs anywhere.
-        bounds: "guard" (guard pages and a signal handler) or "explicit" (comparisons).
+        bounds: "guard" (guard pages, which need the signal handler) or "explicit" (comparisons).
+        signals: let the runtime install a signal handler. Without it, a stack overflow ends the
+            process, as in any C program.
         runtime: put the small runtime into the object.
         import_table: import functions through pointers given at instantiation.
     """
@@ -47,11 +49,14 @@ class AotOptions:
     cpu: str | None = None
     features: str | None = None
     bounds: str = "guard"
+    signals: bool = True
     runtime: bool = True
     import_table: bool = False
 
     def __post_init__(self) -> None:
         check_prefix(self.prefix)
+        if self.bounds == "guard" and not self.signals:
+            raise ValueError("guard pages need the signal handler: take bounds='explicit'")
 
 
 @dataclass(frozen=True)
@@ -165,7 +170,7 @@ def module_ir(info: ModuleInfo, functions: Iterable[FunctionIR], options: AotOpt
     declares = set().union(*(f.declares for f in functions)) if functions else set()
     declares.add("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
     if options.runtime:
-        parts += [runtime_ir(options.bounds == "guard"), libcalls_ir()]
+        parts += [runtime_ir(options.signals), libcalls_ir()]
         declares = {d for d in declares if not any(f"@{name}(" in d for name in LIBCALLS)}
     else:
         declares |= {declaration(name) for name in LIBCALLS}

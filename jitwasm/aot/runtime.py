@@ -319,11 +319,11 @@ done:
     return variables + bounds + _define("void @jw_rt_prepare()", body)
 
 
-def runtime_ir(guard_pages: bool) -> str:
-    """All definitions; without `guard_pages`, no signal handler is installed."""
+def runtime_ir(signals: bool) -> str:
+    """All definitions; without `signals`, no signal handler is installed."""
     prepare = (
         _handler() + _prepare()
-        if guard_pages
+        if signals
         else _define("void @jw_rt_prepare()", "  ret void\n")
     )
     return _set_jump() + _address_space() + _traps() + prepare

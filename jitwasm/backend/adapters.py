@@ -3,18 +3,16 @@
 Thunks lead from Python into wasm code, trampolines from wasm code to Python functions. An adapter is
 needed at once, and most are called a few times only, so first there is something cheap: a thunk
 compiled at level 0, or no trampoline at all but the ctypes base. What is called often enough is
-compiled again in the background; then every function of the type switches to the result, at any
+compiled again in the background; then every function of the type is switched to the result, at any
 moment, by one store of an aligned word.
 """
 
 from __future__ import annotations
 
-import ctypes
 import threading
 import weakref
-
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from typing import Protocol
 
 from jitwasm.backend.codegen import compile_unit, host_target
 from jitwasm.backend.codespace import CodeSpace
@@ -25,39 +23,35 @@ from jitwasm.backend.thunks import THUNK, thunk_ir
 from jitwasm.backend.trampolines import TRAMPOLINE, c_thunk_ir, trampoline_ir
 from jitwasm.types import FuncType, RefType
 
-__all__ = ["Adapters", "Slot"]
+__all__ = ["Adapters", "Switchable"]
 
 _FIRST_LEVEL, _HOT_LEVEL = 0, 2
 
 Key = tuple[str, FuncType, bool]
 
 
-class Slot:
-    """A word in memory that holds an adapter's address for one function."""
+class Switchable(Protocol):
+    """What holds the address of an adapter for one function."""
 
-    __slots__ = ("__weakref__", "_word", "owner")
+    def switch(self, code: int) -> None:
+        """Use another adapter from now on."""
 
-    def __init__(self, address: int, owner: object) -> None:
-        self._word = ctypes.c_uint64.from_address(address)
-        self.owner = owner  # of the memory
-
-    def set(self, code: int) -> None:
-        self._word.value = code
+    def __hash__(self) -> int: ...
 
 
-@dataclass
 class _Adapter:
     """The state of one adapter.
 
     Attributes:
         code: its address, 0 where there is none yet.
         hot: the compilation at the higher level, once it has been asked for.
-        slots: where its address is in use.
+        users: what is to be switched.
     """
 
-    code: int = 0
-    hot: Future[bytes] | None = None
-    slots: weakref.WeakSet[Slot] = field(default_factory=weakref.WeakSet)
+    def __init__(self) -> None:
+        self.code = 0
+        self.hot: Future[None] | None = None
+        self.users: weakref.WeakSet[Switchable] = weakref.WeakSet()
 
 
 class Adapters:
@@ -71,25 +65,24 @@ class Adapters:
 
     def thunk(self, type_: FuncType, release_gil: bool) -> int:
         """The address of a thunk."""
-        return self._get("thunk", type_, release_gil)
+        return self._get(("thunk", type_, release_gil))
 
     def c_thunk(self, type_: FuncType) -> int:
         """The address of the way to a C function with parameters in the overflow area."""
-        return self._get("c", type_, False)
+        return self._get(("c", type_, False))
 
     def trampoline(self, type_: FuncType) -> int:
         """The address of the fast way to Python functions of a type, or 0 if there is none yet."""
-        adapter = self._adapters.get(("trampoline", type_, False))
-        return adapter.code if adapter else 0
+        return self._adapter(("trampoline", type_, False)).code
 
-    def _get(self, kind: str, type_: FuncType, variant: bool) -> int:
-        adapter = self._adapter((kind, type_, variant))
+    def _get(self, key: Key) -> int:
+        adapter = self._adapter(key)
         if not adapter.code:
             with self._lock:
                 if not adapter.code:
-                    text, references = _text(kind, type_, variant, hot=False)
+                    text, references = _text(key, hot=False)
                     data = compile_unit(text, host_target(_FIRST_LEVEL))
-                    adapter.code = self._load(kind, data, references)
+                    adapter.code = self._load(key, data, references)
         return adapter.code
 
     def _adapter(self, key: Key) -> _Adapter:
@@ -98,47 +91,43 @@ class Adapters:
             found = self._adapters.setdefault(key, _Adapter())
         return found
 
-    def attach(self, kind: str, type_: FuncType, variant: bool, slot: Slot) -> None:
-        """Keep a slot up to date, as long as it lives."""
+    def attach(self, kind: str, type_: FuncType, variant: bool, user: Switchable) -> None:
+        """Keep what holds an adapter's address up to date, as long as it lives."""
         adapter = self._adapter((kind, type_, variant))
         with self._lock:
-            adapter.slots.add(slot)
+            adapter.users.add(user)
             if adapter.code:
-                slot.set(adapter.code)
+                user.switch(adapter.code)
 
-    def heat(self, kind: str, type_: FuncType, variant: bool = False) -> None:
+    def heat(self, kind: str, type_: FuncType, variant: bool) -> None:
         """An adapter is called often: compile it well, in the background."""
-        adapter = self._adapter((kind, type_, variant))
+        key = (kind, type_, variant)
+        adapter = self._adapter(key)
         with self._lock:
-            if adapter.hot is not None:
-                return
-            text, references = _text(kind, type_, variant, hot=True)
-            adapter.hot = shared_pool().submit(compile_unit, text, host_target(_HOT_LEVEL))
+            if adapter.hot is None:
+                adapter.hot = shared_pool().submit(self._optimise, key, adapter)
 
-        def switch(future: Future[bytes]) -> None:
-            if not future.cancelled() and future.exception() is None:
-                with self._lock:
-                    adapter.code = self._load(kind, future.result(), references)
-                    for slot in list(adapter.slots):
-                        slot.set(adapter.code)
+    def _optimise(self, key: Key, adapter: _Adapter) -> None:
+        text, references = _text(key, hot=True)
+        data = compile_unit(text, host_target(_HOT_LEVEL))
+        with self._lock:
+            adapter.code = self._load(key, data, references)
+            for user in list(adapter.users):
+                user.switch(adapter.code)
 
-        adapter.hot.add_done_callback(switch)
-
-    def _load(self, kind: str, data: bytes, references: list[RefType]) -> int:
+    def _load(self, key: Key, data: bytes, references: list[RefType]) -> int:
         def resolve(name: str) -> int | None:
             return type_at(references, name) or self._space.resolve(name)
 
         image = self._space.load_runtime(data, resolve)
         self._images.append(image)
-        return image.symbols[THUNK if kind == "thunk" else TRAMPOLINE]
+        return image.symbols[THUNK if key[0] == "thunk" else TRAMPOLINE]
 
     def settle(self) -> None:
         """Wait until everything that is being compiled in the background is in use."""
         for adapter in list(self._adapters.values()):
             if adapter.hot is not None:
-                adapter.hot.exception()
-        with self._lock:  # what is done is also switched to: the callbacks hold it
-            pass
+                adapter.hot.result()
 
     def after_fork(self) -> None:
         """In a forked child: compilations under way are lost, and may be asked for again."""
@@ -148,13 +137,10 @@ class Adapters:
                 adapter.hot = None
 
 
-def _text(
-    kind: str, type_: FuncType, variant: bool, hot: bool
-) -> tuple[str, list[RefType]]:
+def _text(key: Key, hot: bool) -> tuple[str, list[RefType]]:
+    kind, type_, variant = key
     if kind == "thunk":
         return thunk_ir(type_, release_gil=variant, counting=not hot)
     if kind == "trampoline":
         return trampoline_ir(type_)
     return c_thunk_ir(type_), []
-
-

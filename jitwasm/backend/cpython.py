@@ -11,14 +11,15 @@ import ctypes
 import functools
 import sys
 import sysconfig
+from typing import Any
 
 __all__ = [
     "ALIASES",
     "COMPACT_INT",
     "INCREF_NONE",
     "Layout",
+    "MethodDefinition",
     "layout",
-    "method_def",
     "new_function",
 ]
 
@@ -132,31 +133,39 @@ INCREF_NONE = (
 """Own one more reference to None."""
 
 
-class _MethodDef(ctypes.Structure):
+_METH_FASTCALL = 0x80
+
+
+class MethodDefinition(ctypes.Structure):
+    """A PyMethodDef. It must outlive every function made from it."""
+
     _fields_ = (
-        ("name", ctypes.c_char_p),
-        ("function", ctypes.c_void_p),
-        ("flags", ctypes.c_int),
-        ("doc", ctypes.c_char_p),
+        ("_name", ctypes.c_char_p),
+        ("_function", ctypes.c_void_p),
+        ("_flags", ctypes.c_int),
+        ("_doc", ctypes.c_char_p),
     )
 
+    def __init__(self, name: str, function: int, doc: str) -> None:
+        # A NUL would end the string for CPython; a lone surrogate it could not read.
+        texts = (text.partition("\0")[0].encode("utf-8", "replace") for text in (name, doc))
+        super().__init__(next(texts), function, _METH_FASTCALL, next(texts))
 
-METH_FASTCALL = 0x80
+    __hash__ = object.__hash__  # by identity; ctypes has none
 
-
-def method_def(name: bytes, function: int, doc: bytes) -> ctypes.Structure:
-    """A PyMethodDef. It must outlive every function made from it."""
-    return _MethodDef(name, function, METH_FASTCALL, doc)
+    def switch(self, code: int) -> None:
+        """Call other code from now on; CPython reads the pointer at each call."""
+        self._function = code
 
 
 @functools.cache
-def _new_function() -> object:
+def _new_function() -> Any:
     prototype = ctypes.PYFUNCTYPE(
         ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.py_object
     )
     return prototype(("PyCFunction_NewEx", ctypes.pythonapi))
 
 
-def new_function(definition: ctypes.Structure, bound: object, module: str) -> object:
+def new_function(definition: MethodDefinition, bound: object, module: str) -> Any:
     """PyCFunction_NewEx: a builtin that passes `bound` as its self."""
-    return _new_function()(ctypes.addressof(definition), bound, module)  # type: ignore[operator]
+    return _new_function()(ctypes.addressof(definition), bound, module)

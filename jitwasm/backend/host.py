@@ -2,7 +2,7 @@
 
 Each has a HostEnv, which lives as long as the `HostFunction`. Its code is one indirect jump through
 `HostEnv.scratch`, so that what is behind it can change: a Python function begins with the ctypes
-base, for which nothing needs to be compiled, and gets the fast path after some calls.
+base, for which nothing needs to be compiled, and is switched to the fast path when that is ready.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from jitwasm.types import F32, F64, I32, I64, V128, FuncType, RefType, ValType
 
 __all__ = ["HostCalls", "HostFunction", "Hooks"]
 
-FAST_AFTER = 50
-"""Calls of a host function after which its fast path is compiled."""
+HOT = 64
+"""After so many calls the fast path of a host function is compiled."""
 
 
 class HostFunction:
@@ -50,14 +50,9 @@ class HostFunction:
         self.params = _places(conv.params)
         self.results = _places(conv.results)
 
-    @property
-    def implementation(self) -> int:
-        """Address of what its code jumps to."""
-        return int(ctypes.c_uint64.from_address(self.env + HOST_ENV.offset["scratch"]).value)
-
-    @implementation.setter
-    def implementation(self, address: int) -> None:
-        ctypes.c_uint64.from_address(self.env + HOST_ENV.offset["scratch"]).value = address
+    def switch(self, code: int) -> None:
+        """Let its code lead to this address from now on."""
+        ctypes.c_uint64.from_address(self.env + HOST_ENV.offset["scratch"]).value = code
 
 
 def _places(locs: Sequence[Loc]) -> list[tuple[ValType, bool, int]]:
@@ -103,9 +98,10 @@ class HostCalls:
         callback: the ctypes function pointer that `jw_host_dispatch` calls.
     """
 
-    def __init__(self, hooks: Hooks, compile_fast: Callable[[FuncType], int]) -> None:
+    def __init__(self, hooks: Hooks, heat: Callable[[FuncType], None]) -> None:
+        """`heat` is told of function types that are called often."""
         self._hooks = hooks
-        self._compile_fast = compile_fast
+        self._heat = heat
         self._functions: weakref.WeakValueDictionary[int, HostFunction] = (
             weakref.WeakValueDictionary()
         )
@@ -150,8 +146,8 @@ class HostCalls:
         for word, (_, far, offset) in zip(words, function.results, strict=True):
             ctypes.memmove((overflow if far else frame) + offset, word, len(word))
         function.calls += 1
-        if function.calls == FAST_AFTER and function in self._tiering:
-            function.implementation = self._compile_fast(function.type)
+        if function.calls % HOT == 0 and function in self._tiering:
+            self._heat(function.type)
         ctypes.c_uint64.from_address(frame + HOST_FRAME["status"]).value = RETURNED
 
     def _to_python(self, address: int, type_: ValType) -> object:

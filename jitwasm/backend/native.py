@@ -19,22 +19,15 @@ from typing import Any
 
 from jitwasm.abi import FUNCREF, call_conv
 from jitwasm.backend import cpython, libc
-from jitwasm.backend.arena import CodeArena
-from jitwasm.backend.codegen import compile_unit, host_target
-from jitwasm.backend.conversions import type_at
+from jitwasm.backend.adapters import Adapters
+from jitwasm.backend.codespace import CodeSpace
 from jitwasm.backend.host import HostCalls, HostFunction, Hooks
-from jitwasm.backend.loader import CodeImage, Describe, FrameInfo, ImageMap, load_image
+from jitwasm.backend.loader import CodeImage, Describe, FrameInfo
 from jitwasm.backend.refusals import refuse, refuse_arity, refuse_results
-from jitwasm.backend.runtime.assemble import WASM_PART, part_of, part_text
-from jitwasm.backend.thunks import THUNK, thunk_ir
-from jitwasm.backend.trampolines import TRAMPOLINE, c_thunk_ir, trampoline_ir
 from jitwasm.backend.traps import make_trap
-from jitwasm.libcalls import LIBCALLS
 from jitwasm.types import FuncType, RefType
 
 __all__ = ["CodeImage", "FrameInfo", "HostFunction", "NativeRuntime", "native"]
-
-RUNTIME_LEVEL, THUNK_LEVEL = 0, 1
 
 _MINSIGSTKSZ = 249  # sysconf's number of _SC_MINSIGSTKSZ, for which Python has no name
 _HANDLER_STACK = 64 * 1024
@@ -46,6 +39,7 @@ class _WasmFunction(ctypes.Structure):
     _fields_ = (("_funcref", ctypes.c_uint8 * FUNCREF.size),)
     name: str
     type: FuncType
+    release_gil: bool
     owner: object
 
     @property
@@ -53,39 +47,48 @@ class _WasmFunction(ctypes.Structure):
         return len(self.type.params)
 
 
-_WasmFunction.__name__ = _WasmFunction.__qualname__ = "WasmFunction"  # shows in the builtin's repr
+class _NumberedFunction(int):
+    """The same for interpreters whose object layout is unknown: the FuncRef's address."""
+
+    name: str
+    type: FuncType
+    release_gil: bool
+    owner: object
+    arity = _WasmFunction.arity
+
+
+# Shows in the builtin's repr.
+_WasmFunction.__name__ = _NumberedFunction.__name__ = "WasmFunction"
 
 
 class NativeRuntime:
     """The process's native runtime. Use `native()`."""
 
     def __init__(self) -> None:
-        self._arena = CodeArena()
-        self._lock = threading.RLock()
-        self._images: weakref.WeakSet[CodeImage] = weakref.WeakSet()
-        self._maps: tuple[ImageMap, ...] | None = None
-        self._parts: dict[str, CodeImage] = {}
-        self._emitted: dict[tuple[str, FuncType, bool], int] = {}
+        self._space = CodeSpace()
+        self._adapters = Adapters(self._space)
         self._keep: list[object] = []
         self._definitions: dict[int, ctypes.Structure] = {}
         self._retired: deque[ctypes.Structure] = deque(maxlen=256)
         self._hooks = Hooks()
-        self._host_calls = HostCalls(self._hooks, partial(self._code_for, "trampoline"))
+        self._host_calls = HostCalls(self._hooks, partial(self._heat, "trampoline"))
         self._set_up()
 
     # -- setting up -----------------------------------------------------------------------------
 
     def _set_up(self) -> None:
-        self._set("jw_code_lo", self._arena.base)
-        self._set("jw_code_hi", self._arena.split)
+        self._set("jw_code_lo", self._space.low)
+        self._set("jw_code_hi", self._space.high)
         self._set("jw_altstack_size", _altstack_size())
         self._set("jw_main_tid", threading.main_thread().native_id or 0)
-        self._set("jw_host_callback", _function_address(self._host_calls.callback))
+        callback = ctypes.cast(self._host_calls.callback, ctypes.c_void_p)
+        self._set("jw_host_callback", callback.value or 0)
         for name, hook in (
-            ("make_trap", partial(make_trap, self._image_maps)),
+            ("make_trap", partial(make_trap, self._space.maps)),
             ("arity", refuse_arity),
             ("refuse", refuse),
             ("results", refuse_results),
+            ("hot", self._hot_thunk),
             ("to_ref", self._hooks.to_ref),
             ("from_ref", self._hooks.from_ref),
         ):
@@ -94,61 +97,37 @@ class NativeRuntime:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self))
         process = ctypes.CDLL(None)
         key = ctypes.c_uint32()
-        exit_thread = ctypes.c_void_p(self._symbol("jw_thread_exit"))
+        exit_thread = ctypes.c_void_p(self._space.symbol("jw_thread_exit"))
         if process.pthread_key_create(ctypes.byref(key), exit_thread) != 0:
             raise OSError("the process has no thread-specific key left")
-        self._set("jw_key", key.value)
+        ctypes.c_uint32.from_address(self._space.symbol("jw_key")).value = key.value
         self.check_handlers()
         # By getattr: the name would be mangled here. It is what pthread_atfork calls.
         getattr(process, "__register_atfork")(  # noqa: B009
-            None, None, ctypes.c_void_p(self._symbol("jw_fork_child")), None
+            None, None, ctypes.c_void_p(self._space.symbol("jw_fork_child")), None
         )
         os.register_at_fork(after_in_child=self._after_fork)
 
     def _after_fork(self) -> None:
-        # A thread that no longer exists may have held them.
-        self._lock = threading.RLock()
-        self._arena.reset_lock()
-
-    def _symbol(self, name: str) -> int:
-        """The address of a symbol of the runtime; loads its part at first use."""
-        part = part_of(name)
-        if part is None:
-            raise KeyError(name)
-        image = self._parts.get(part)
-        if image is None:
-            with self._lock:
-                image = self._parts.get(part)
-                if image is None:
-                    image = self._parts[part] = self._load_part(part)
-        return image.symbols[name]
-
-    def _load_part(self, part: str) -> CodeImage:
-        data = compile_unit(part_text(part), host_target(RUNTIME_LEVEL))
-        runtime = part != WASM_PART
-        return self._add(
-            load_image(self._arena, [data], self._resolve_runtime, runtime=runtime)
-        )
-
-    def _resolve_runtime(self, name: str) -> int | None:
-        if part_of(name) not in (None, WASM_PART):
-            return self._symbol(name)
-        return libc.function_address(cpython.ALIASES.get(name, name))
+        self._space.after_fork()
+        self._adapters.after_fork()
 
     def _set(self, variable: str, value: int) -> None:
         """Set a variable of the runtime."""
-        kind = ctypes.c_uint32 if variable == "jw_key" else ctypes.c_uint64
-        kind.from_address(self._symbol(variable)).value = value
+        ctypes.c_uint64.from_address(self._space.symbol(variable)).value = value
 
     def _set_hook(self, name: str, hook: object) -> None:
         self._keep.append(hook)
         self._set(f"jw_hook_{name}", id(hook))
 
+    def _function(self, symbol: str, result: Any, *parameters: Any) -> Callable[..., Any]:
+        """A function of the runtime, to be called with the GIL; it may raise."""
+        return ctypes.PYFUNCTYPE(result, *parameters)(self._space.symbol(symbol))
+
     @functools.cached_property
     def check_handlers(self) -> Callable[[], None]:
         """Put our signal handlers on top of others that were installed since."""
-        function: Callable[[], None] = ctypes.PYFUNCTYPE(None)(self._symbol("jw_check_handlers"))
-        return function
+        return self._function("jw_check_handlers", None)
 
     # -- loading --------------------------------------------------------------------------------
 
@@ -162,27 +141,7 @@ class NativeRuntime:
             describe: what a symbol stands for in a backtrace, or None.
         """
         self.check_handlers()
-        return self._add(load_image(self._arena, objects, self._resolve_wasm, describe))
-
-    def _resolve_wasm(self, name: str) -> int | None:
-        if name in LIBCALLS or part_of(name) == WASM_PART:
-            return self._symbol(name)
-        return libc.function_address(name)
-
-    def _add(self, image: CodeImage) -> CodeImage:
-        self._images.add(image)
-        self._maps = None
-        weakref.finalize(image, self._forget_maps).atexit = False
-        return image
-
-    def _forget_maps(self) -> None:
-        self._maps = None
-
-    def _image_maps(self) -> tuple[ImageMap, ...]:
-        maps = self._maps
-        if maps is None:
-            maps = self._maps = tuple(image.map for image in self._images)
-        return maps
+        return self._space.load_wasm(objects, describe)
 
     # -- calling wasm code ----------------------------------------------------------------------
 
@@ -206,14 +165,16 @@ class NativeRuntime:
                 builtin's `__self__`.
             release_gil: release the GIL around every call.
         """
-        thunk = self._code_for("thunk", type, release_gil)
+        thunk = self._adapters.thunk(type, release_gil)
         if cpython.layout().wrapped:
             bound: Any = _WasmFunction.from_address(funcref)
         else:
             bound = _NumberedFunction(funcref)
         bound.name, bound.type, bound.owner = name, type, owner
-        definition = cpython.method_def(name.encode(), thunk, doc.encode())
+        bound.release_gil = release_gil
+        definition = cpython.MethodDefinition(name, thunk, doc)
         function = cpython.new_function(definition, bound, "jitwasm")
+        self._adapters.attach("thunk", type, release_gil, definition)
         # CPython reads the definition until the very end of the function's life, after weak
         # references to it have been cleared; so it goes some time later.
         self._definitions[id(definition)] = definition
@@ -222,6 +183,16 @@ class NativeRuntime:
 
     def _retire(self, key: int) -> None:
         self._retired.append(self._definitions.pop(key))
+
+    def _hot_thunk(self, bound: _WasmFunction) -> None:
+        self._adapters.heat("thunk", bound.type, bound.release_gil)
+
+    def _heat(self, kind: str, type_: FuncType) -> None:
+        self._adapters.heat(kind, type_, False)
+
+    def settle(self) -> None:
+        """Wait until adapters that are being compiled in the background are in use."""
+        self._adapters.settle()
 
     # -- calling out of wasm code ---------------------------------------------------------------
 
@@ -241,12 +212,13 @@ class NativeRuntime:
             store_state, overflow: of the store it belongs to.
             host_calls: "fast" or "ctypes" (`Config.host_calls`).
         """
-        code = self._symbol("jw_host_jump")
+        code = self._space.symbol("jw_host_jump")
         function = HostFunction(type, target, id(target), code, store_state, overflow)
-        fast = self._emitted.get(("trampoline", type, False)) if host_calls == "fast" else None
-        if fast is None:
-            self._host_calls.add(function, tier_up=host_calls == "fast")
-        function.implementation = fast or self._symbol("jw_host_base")
+        function.switch(self._space.symbol("jw_host_base"))
+        fast = host_calls == "fast"
+        self._host_calls.add(function, tier_up=fast)
+        if fast:
+            self._adapters.attach("trampoline", type, False, function)
         return function
 
     def c_function(
@@ -265,9 +237,9 @@ class NativeRuntime:
         if len(type.results) > 1:
             raise TypeError("a C function has at most one result")
         if call_conv(type).overflow_params:
-            code = self._code_for("c", type)
+            code = self._adapters.c_thunk(type)
         else:
-            code = self._symbol("jw_c_call")
+            code = self._space.symbol("jw_c_call")
         return HostFunction(type, keep, address, code, store_state, overflow)
 
     def set_hooks(
@@ -293,50 +265,43 @@ class NativeRuntime:
         if make_trap is not None:
             self._set_hook("make_trap", make_trap)
 
-    # -- emitted code ---------------------------------------------------------------------------
+    # -- stores, memories, deadlines ------------------------------------------------------------
 
-    def _code_for(self, kind: str, type_: FuncType, release_gil: bool = False) -> int:
-        """The address of a thunk or trampoline, which is made once for each type."""
-        key = (kind, type_, release_gil)
-        address = self._emitted.get(key)
-        if address is None:
-            with self._lock:
-                address = self._emitted.get(key)
-                if address is None:
-                    address = self._emitted[key] = self._emit(kind, type_, release_gil)
-        return address
+    @functools.cached_property
+    def enter_store(self) -> Callable[[int], None]:
+        """Enter the store of an environment, given by its address, as a call would.
 
-    def _emit(self, kind: str, type_: FuncType, release_gil: bool) -> int:
-        references: list[RefType] = []
-        symbol = TRAMPOLINE
-        if kind == "thunk":
-            symbol = THUNK
-            text, references = thunk_ir(type_, release_gil)
-        elif kind == "trampoline":
-            text, references = trampoline_ir(type_)
-        else:
-            text = c_thunk_ir(type_)
-        data = compile_unit(text, host_target(THUNK_LEVEL))
+        Waits, without the GIL, while another thread is inside. Raises RuntimeError where that
+        would never end, and what a signal handler raises meanwhile.
+        """
+        return self._function("jw_python_enters", None, ctypes.c_void_p)
 
-        def resolve(name: str) -> int | None:
-            return type_at(references, name) or self._resolve_runtime(name)
+    @functools.cached_property
+    def leave_store(self) -> Callable[[int], None]:
+        """Leave what `enter_store` entered."""
+        return self._function("jw_store_leave", None, ctypes.c_void_p)
 
-        image = self._add(load_image(self._arena, [data], resolve, runtime=True))
-        self._keep.append(image)
-        return image.symbols[symbol]
+    @functools.cached_property
+    def memory_grow(self) -> Callable[[int, int], int]:
+        """(address of a MemoryRecord, pages) -> the old size in pages, or -1."""
+        return self._function(
+            "jw_memory_grow", ctypes.c_int64, ctypes.c_void_p, ctypes.c_uint64
+        )
 
+    @functools.cached_property
+    def table_grow(self) -> Callable[[int, int, int], int]:
+        """(address of a TableRecord, elements, reference) -> the old size, or -1."""
+        return self._function(
+            "jw_table_grow", ctypes.c_int64, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_void_p
+        )
 
-class _NumberedFunction(int):
-    """`_WasmFunction` for interpreters whose object layout is unknown: the FuncRef's address."""
+    @functools.cached_property
+    def set_deadline(self) -> Callable[[int], int]:
+        """Set this thread's deadline: CLOCK_MONOTONIC nanoseconds, 0 for none; returns the old one.
 
-    name: str
-    type: FuncType
-    owner: object
-    arity = _WasmFunction.arity
-
-
-def _function_address(function: Any) -> int:
-    return ctypes.cast(function, ctypes.c_void_p).value or 0
+        Wasm code that runs later than that traps with `TrapCode.DEADLINE`.
+        """
+        return self._function("jw_set_deadline", ctypes.c_int64, ctypes.c_int64)
 
 
 def _altstack_size() -> int:

@@ -10,6 +10,7 @@ and import slots. Its functions are IR texts with the ABI's structures in them (
 from __future__ import annotations
 
 import ctypes
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -60,7 +61,7 @@ class Machine:
     """Functions in IR, their environment and memory."""
 
     def __init__(
-        self, text: str, pages: int = 1, maximum: int = 16, store: Store | None = None, opt: int = 2
+        self, text: str, pages: int = 1, maximum: int = 16, store: Store | None = None, opt: int = 1
     ) -> None:
         self.store = store or Store()
         self.memory = Reservation((8 << 30) + PAGE)
@@ -80,7 +81,7 @@ class Machine:
         self.keep: list[object] = []
 
     def describe(self, symbol: str) -> FrameInfo:
-        return FrameInfo(0, symbol, "test")
+        return FrameInfo(int(symbol.encode().hex(), 16) % 1000, symbol, "test")
 
     @property
     def env(self) -> int:
@@ -102,6 +103,13 @@ class Machine:
         self.vm[IMPORTS // 8 + 2 * slot] = host.code
         self.vm[IMPORTS // 8 + 2 * slot + 1] = host.env
 
+    def c(self, slot: int, type_: str, pointer: Any) -> None:
+        """Fill an import slot with a ctypes function pointer."""
+        address = ctypes.cast(pointer, ctypes.c_void_p).value or 0
+        state, overflow = self.store.address, self.store.overflow
+        made = native().c_function(signature(type_), address, pointer, state, overflow)
+        self.bind(slot, made)
+
     def host(self, slot: int, type_: str, target: Callable[..., Any], calls: str = "fast") -> None:
         """Fill an import slot with a Python function."""
         self.bind(
@@ -113,9 +121,7 @@ class Machine:
 
 
 def expand_functions(text: str) -> str:
-    """IR with `call_import N <ret> (<args>)` in place of a call through an import slot."""
-    import re
-
+    """Expand `[%r = ]call_import N <ret> (<args>)`, and give functions what the frontend does."""
     count = 0
 
     def replace(match: re.Match[str]) -> str:
@@ -138,3 +144,80 @@ def expand_functions(text: str) -> str:
     return re.sub(
         r"^(define .*) \{$", r'\1 uwtable noinline "probe-stack"="inline-asm" {', text, flags=re.M
     )
+
+
+LOAD = """
+define i32 @load(ptr %vm, i32 %a) {
+  %base.p = getelementptr i8, ptr %vm, i64 16
+  %base = load ptr, ptr %base.p
+  %i = zext i32 %a to i64
+  %p = getelementptr i8, ptr %base, i64 %i
+  %r = load volatile i32, ptr %p, align 1
+  ret i32 %r
+}
+"""
+"""i32 -> i32: a load from linear memory, which may trap."""
+
+DIVIDE = """
+define i32 @divide(ptr %vm, i32 %a, i32 %b) {
+  %zero = icmp eq i32 %b, 0
+  br i1 %zero, label %trap, label %go
+trap:
+  call void @jw_trap(i32 2)
+  unreachable
+go:
+  %r = sdiv i32 %a, %b
+  ret i32 %r
+}
+"""
+"""i32 i32 -> i32: an explicit trap."""
+
+RECURSE = """
+define i32 @recurse(ptr %vm, i32 %n) {
+  %last = icmp eq i32 %n, 0
+  br i1 %last, label %end, label %deeper
+deeper:
+  %less = sub i32 %n, 1
+  %r = call i32 @recurse(ptr %vm, i32 %less)
+  %s = add i32 %r, 1
+  call void asm sideeffect "", "~{memory}"()
+  ret i32 %s
+end:
+  ret i32 0
+}
+"""
+"""i32 -> i32: n calls deep; -1 is as good as endless."""
+
+SPIN = """
+define i32 @spin(ptr %vm, i32 %n) {
+entry:
+  br label %loop
+loop:
+  %i = phi i32 [ 0, %entry ], [ %next, %loop ]
+  %x = phi i32 [ 1, %entry ], [ %y, %loop ]
+  %next = add i32 %i, 1
+  %m = mul i32 %x, 1664525
+  %y = add i32 %m, 1013904223
+  %more = icmp ult i32 %next, %n
+  br i1 %more, label %loop, label %end
+end:
+  call void asm sideeffect "", "r,~{memory}"(i32 %y)
+  ret i32 %y
+}
+define void @forever(ptr %vm) {
+entry:
+  br label %loop
+loop:
+  call void asm sideeffect "", ""()
+  br label %loop
+}
+"""
+"""i32 -> i32: n steps of some work, about a nanosecond each; and no end at all."""
+
+HOST = """
+define i32 @host(ptr %vm, i32 %a) {
+  %r = call_import 0 i32 (i32 %a)
+  ret i32 %r
+}
+"""
+"""i32 -> i32: a call of import 0."""

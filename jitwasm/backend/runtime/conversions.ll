@@ -4,6 +4,7 @@
 ; is, for the error: argument %index of a function, or result -1 - %index of a host function.
 
 @jw_arity_format = text "OL"
+@jw_hot_format = text "O"
 @jw_refuse_format = text "OLOs"
 @jw_to_ref_format = text "OOK"
 @jw_from_ref_format = text "KO"
@@ -31,6 +32,20 @@ define void @jw_arity(ptr %self, i64 %count) {
       ptr %hook, ptr @jw_arity_format, ptr %self, i64 %count)
   call void @jw_set_exception(ptr %exception)
   ret void
+}
+
+; A function has been called often; whether that raised an exception.
+define i1 @jw_hot(ptr %self) {
+entry:
+  %hook = load ptr, ptr @jw_hook_hot
+  %result = call ptr (ptr, ptr, ...) @PyObject_CallFunction(ptr %hook, ptr @jw_hot_format, ptr %self)
+  %failed = icmp eq ptr %result, null
+  br i1 %failed, label %done, label %drop
+drop:
+  call void @Py_DecRef(ptr %result)
+  br label %done
+done:
+  ret i1 %failed
 }
 
 ; Raise the error for an object that does not fit.

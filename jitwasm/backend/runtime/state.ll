@@ -17,6 +17,7 @@
 
 ; Python objects: hooks, see native.py.
 @jw_hook_make_trap = global ptr null
+@jw_hook_hot = global ptr null
 @jw_hook_arity = global ptr null
 @jw_hook_refuse = global ptr null
 @jw_hook_results = global ptr null

@@ -94,6 +94,24 @@ give_up:
   ret i32 -1
 }
 
+; The same for Python code that must be alone in a store; an exception says that it is not inside.
+define void @jw_python_enters(ptr %env) {
+entry:
+  %ts.0 = call ptr @jw_thread()
+  %new = icmp eq ptr %ts.0, null
+  br i1 %new, label %init, label %known
+init:
+  %ts.1 = call ptr @jw_thread_init()
+  %failed = icmp eq ptr %ts.1, null
+  br i1 %failed, label %done, label %known
+known:
+  %ts = phi ptr [ %ts.0, %entry ], [ %ts.1, %init ]
+  %rc = call i32 @jw_store_enter(ptr %env, ptr %ts)
+  br label %done
+done:
+  ret void
+}
+
 define void @jw_store_leave(ptr %env) {
 entry:
   %store = get %env Env.store

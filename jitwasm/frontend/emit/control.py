@@ -311,7 +311,10 @@ def _switch(f: FunctionEmitter, index: str, labels: Sequence[int], vals: Sequenc
         for i, labelidx in enumerate(labels[:-1])
         if labelidx != default
     )
-    f.line(f"switch i32 {index}, label %{via[default]} [ {cases} ]")
+    if cases:
+        f.line(f"switch i32 {index}, label %{via[default]} [ {cases} ]")
+    else:
+        f.line(f"br label %{via[default]}")
     for source, target in forward:
         f.start_block(source)
         f.line(f"br label %{target}")

@@ -72,6 +72,7 @@ class FunctionEmitter(SSABuilder):
         uninitialized: locals without a default value that have not been set.
         initialized: those that have been, in order, to be reset where a frame ends.
         assigned: iterator over the sets of locals that the loops assign (prescan.py).
+        parameters: the operands of the parameters.
         promoted: results of f64.promote_f32, which LLVM cancels against f32.demote_f64.
     """
 
@@ -88,6 +89,7 @@ class FunctionEmitter(SSABuilder):
         "initialized",
         "memories",
         "module",
+        "parameters",
         "promoted",
         "traps",
         "type",
@@ -120,6 +122,7 @@ class FunctionEmitter(SSABuilder):
         self.uninitialized: set[int] = set()
         self.initialized: list[int] = []
         self.promoted: set[str] = set()
+        self.parameters = frozenset(values[: len(self.conv.params)])
         self.memories: set[int] = set()
         self.cold: list[str] = []
         self.traps: dict[TrapCode, str] = {}
@@ -334,16 +337,24 @@ class FunctionEmitter(SSABuilder):
 
     def keep(self, type_: ValType, val: str) -> None:
         """A value is discarded: if a load made it, the load must be kept, for it may trap."""
-        if val[0] != "%" or not self.reachable or not self.lines:
-            return
-        last = self.lines[-1]
-        if last.startswith(f"{val} = "):
-            if " = call " in last:
-                return
-            if " = load " in last:
-                self.lines[-1] = last.replace(" = load ", " = load volatile ", 1)
-                return
-        self.line(_fake_use(type_, val))
+        if self.reachable and self._may_come_from_load(val, len(self.lines) - 1):
+            self.line(_fake_use(type_, val))
+
+    def _may_come_from_load(self, val: str, last: int) -> bool:
+        """Whether a use of the value must be invented. If a load made it directly, the load
+        becomes volatile instead. `last` is the line where the search for its definition begins."""
+        if val[0] != "%" or val in self.parameters:
+            return False
+        definition = f"{val} = "
+        for index in range(last, max(-1, last - DEFINITION_WINDOW), -1):
+            line = self.lines[index]
+            if line.startswith(definition):
+                if line.endswith(TBAA_MEMORY) and " = load " in line:
+                    if " = load volatile " not in line:
+                        self.lines[index] = line.replace(" = load ", " = load volatile ", 1)
+                    return False
+                return not line.startswith(_EFFECTS, len(definition)) or " @llvm." in line
+        return True
 
     def discard(self) -> None:
         """Control leaves the current frame for good: so it is for the values left in it."""
@@ -360,14 +371,19 @@ class FunctionEmitter(SSABuilder):
 
     def keep_dead_locals(self) -> None:
         """Do the same for values of locals that nobody has read; at the function's end."""
+        self.lines = self._body
         for val, place in self._unread.items():
             index, local = place >> LOCAL_BITS, place & (1 << LOCAL_BITS) - 1
-            line = self._body[index]
-            if line.startswith(f"{val} = load "):
-                self._body[index] = line.replace(" = load ", " = load volatile ", 1)
-            elif not line.startswith("|"):
-                self._body[index] += f"\n  {_fake_use(self.local_types[local], val)}"
+            # Behind a label there may come phis.
+            if self._may_come_from_load(val, index) and self.lines[index][0] != "|":
+                self.lines[index] += f"\n  {_fake_use(self.local_types[local], val)}"
 
+
+_EFFECTS = ("call ", "extractvalue ", "load ")
+"""Definitions that stay anyway, or may go: calls (but of LLVM's), and loads from elsewhere."""
+
+DEFINITION_WINDOW = 64
+"""How many lines back the definition of a discarded value is looked for."""
 
 Entry = tuple[Callable[[FunctionEmitter, int, Any], int], Any]
 """A fast handler and the row it is called with (see the package's docstring)."""

@@ -78,6 +78,12 @@ class Lanes:
         """The constant vector with `constant` in every lane."""
         return f"splat ({self.lane} {constant})"
 
+    def fill(self, signature: str, steps: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+        """The signature and steps of a template of `for_shapes`, for this shape."""
+        names = {"v": self.ir, "s": self.suffix, "m": self.mask, "c": self.count}
+        lines = tuple(step.format(**names) for step in steps)
+        return signature.replace("lanes", self.name), lines
+
 
 LANES: dict[str, Lanes] = {
     shape.name: shape
@@ -98,38 +104,68 @@ _OPERANDS["i64x2"] = (V128, "")  # what a v128 is anyway
 
 
 class Recipe:
-    """One way to emit an instruction.
+    """One way to emit an instruction. What emission needs is worked out when it is first used:
+    there are hundreds of recipes, and most modules have no vectors.
 
     Attributes:
+        template: the lines, over the names of the operands and then of the lines; "" before.
         params: the value types to pop.
         views: for each parameter, the LLVM type of the lanes the steps want, or "" for none.
-        template: the lines, over the names of the operands and then of the lines.
         lines: as many as there are lines.
         result: the value type to push (`COND` for an i1).
         lanes: LLVM type of the line before the last, if that is only the cast to v128; or "".
         declares: declarations of the intrinsics it calls.
     """
 
-    __slots__ = ("declares", "lanes", "lines", "params", "result", "template", "views")
+    __slots__ = (
+        "_shape",
+        "_signature",
+        "_steps",
+        "declares",
+        "lanes",
+        "lines",
+        "params",
+        "result",
+        "template",
+        "views",
+    )
 
-    def __init__(self, signature: str, steps: tuple[str, ...]) -> None:
+    params: tuple[ValType, ...]
+    views: tuple[str, ...]
+    lines: range
+    result: ValType
+    lanes: str
+    declares: frozenset[str]
+
+    def __init__(self, signature: str, steps: tuple[str, ...], shape: Lanes | None) -> None:
+        self._signature = signature
+        self._steps = steps
+        self._shape = shape
+        self.template = ""
+
+    def prepare(self) -> None:
+        """Work the attributes out."""
+        signature, steps = self._signature, self._steps
+        if self._shape is not None:
+            signature, steps = self._shape.fill(signature, steps)
         inputs, _, output = signature.partition(" -> ")
         operands = [_OPERANDS[word] for word in inputs.split()]
         self.params = tuple(type_ for type_, _ in operands)
         self.views = tuple(lanes for _, lanes in operands)
         self.result, self.lanes = _OPERANDS[output]
-        self.declares = tuple(_declaration(step) for step in steps if step.startswith("call "))
+        self.declares = frozenset(map(_declaration, filter(_CALL.match, steps)))
         if self.lanes:
             steps = (*steps, f"bitcast {self.lanes} ${len(steps) - 1} to {V128.ir}")
         self.lines = range(len(steps))
         first = len(operands)
         lines = [f"{{{first + i}}} = {_positional(s, first)}" for i, s in enumerate(steps)]
+        # Last, because threads may do this at the same time.
         self.template = "\n  ".join(lines)
 
 
 def recipe(signature: str, *steps: str) -> Recipe:
     """A recipe; `signature` is in shapes, as in "i16x8 i16x8 -> i32x4"."""
-    return Recipe(signature, steps)
+    return Recipe(signature, steps, None)
 
 
 def for_shapes(
@@ -140,17 +176,14 @@ def for_shapes(
     In a template {v} is the shape's LLVM type, {s} its suffix of intrinsics, {m} the type of its
     comparisons, {c} the number of lanes; "lanes" in the signature is the shape.
     """
-    made: dict[str, Recipe] = {}
-    for shape in shapes:
-        names = {"v": shape.ir, "s": shape.suffix, "m": shape.mask}
-        for name, steps in templates.items():
-            if f"{shape.name}.{name}" in _EXISTING:
-                lines = (steps,) if isinstance(steps, str) else steps
-                made[f"{shape.name}.{name}"] = recipe(
-                    signature.replace("lanes", shape.name),
-                    *(line.format(**names, c=shape.count) for line in lines),
-                )
-    return made
+    return {
+        f"{shape.name}.{name}": Recipe(
+            signature, (steps,) if isinstance(steps, str) else steps, shape
+        )
+        for shape in shapes
+        for name, steps in templates.items()
+        if f"{shape.name}.{name}" in _EXISTING
+    }
 
 
 _EXISTING = frozenset(op.mnemonic for op in SIMD_OPCODES)
@@ -214,6 +247,8 @@ def push_lanes(f: FunctionEmitter, name: str, ir: str) -> None:
 
 def emit(f: FunctionEmitter, pos: int, row: Recipe) -> int:
     """Handler: pop the operands, emit the steps, push the result."""
+    if not row.template:
+        row.prepare()
     names = f.pop_vals(row.params)
     known = f.pointers
     for i, lanes in enumerate(row.views):
@@ -236,6 +271,8 @@ def emit_quieting(f: FunctionEmitter, pos: int, row: Recipe) -> int:
     although x may be a signalling NaN. So a literal operand with such a lane is hidden from the
     optimiser. `llvm.arithmetic.fence` costs no instruction.
     """
+    if not row.template:
+        row.prepare()
     for val in f.vals[-len(row.views) :]:
         if val[:1] != "%":
             break

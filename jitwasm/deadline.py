@@ -1,0 +1,52 @@
+"""Wall-clock limits on calls: `with jitwasm.deadline(seconds): …`."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from jitwasm.backend.native import native
+
+__all__ = ["deadline"]
+
+
+class deadline:  # noqa: N801  # used like a function, as contextlib's managers are
+    """Stops WebAssembly code that this thread runs in the block after so many seconds.
+
+    The call ends with a `Trap` whose code is `TrapCode.DEADLINE`; its instance stays usable. Code
+    costs nothing for it. A host function is not interrupted, but wasm does not go on after it.
+    Blocks nest: the earliest deadline holds.
+
+    Args:
+        seconds: from entering the block on; None sets none.
+
+    Raises:
+        ValueError: `seconds` is not a positive number.
+    """
+
+    __slots__ = ("_before", "_seconds")
+
+    def __init__(self, seconds: float | None) -> None:
+        if seconds is not None and not seconds > 0:
+            raise ValueError(f"a deadline must be a positive number of seconds, not {seconds!r}")
+        self._seconds = seconds
+        self._before: list[int] = []
+
+    def __enter__(self) -> deadline:
+        if self._seconds is not None:
+            set_deadline = native().set_deadline
+            at = time.monotonic_ns() + round(min(self._seconds, 1e9) * 1e9)
+            before = set_deadline(at)
+            if before and before < at:
+                set_deadline(before)
+            self._before.append(before)
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._seconds is not None:
+            native().set_deadline(self._before.pop())
