@@ -7,7 +7,7 @@ give get a stub that returns zeros, as with the other engines of the harness.
 
 from __future__ import annotations
 
-import sys
+import io
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -26,13 +26,13 @@ class RT:
 
     def __init__(self, module: jitwasm.Module, driver: ModuleType) -> None:
         self.memory: jitwasm.Memory | None = None
-        self.wasi: jitwasm.Wasi | None = None
+        self.out, self.err = io.BytesIO(), io.BytesIO()
         given = driver.imports(self) if hasattr(driver, "imports") else {}
         imports: dict[str, dict[str, object]] = {}
         if any(i.module.startswith("wasi_") for i in module.imports()) and not getattr(
             driver, "NOWASI", False
         ):
-            self.wasi = _wasi_of(driver)
+            self.wasi = _wasi_of(driver, self.out, self.err)
             imports.update({name: dict(fields) for name, fields in self.wasi.imports.items()})
         for wanted in module.imports():
             fields = imports.setdefault(wanted.module, {})
@@ -112,10 +112,10 @@ class RT:
         return 0
 
     def stdout(self) -> bytes:
-        return self.wasi.stdout.getvalue() if self.wasi else b""
+        return self.out.getvalue()
 
     def stderr(self) -> bytes:
-        return self.wasi.stderr.getvalue() if self.wasi else b""
+        return self.err.getvalue()
 
     def close(self) -> None:
         del self.instance, self.exports, self.memory
@@ -127,10 +127,17 @@ def _stub(type_: Any) -> Callable[..., object]:
     return lambda *args: value
 
 
-def _wasi_of(driver: ModuleType) -> jitwasm.Wasi:
+def _wasi_of(driver: ModuleType, out: io.BytesIO, err: io.BytesIO) -> jitwasm.Wasi:
     options = getattr(driver, "WASI", None) or {}
     if callable(options):
         options = options()
-    if not hasattr(jitwasm, "Wasi"):
-        sys.exit("this job needs WASI")
-    return jitwasm.Wasi.for_job(options)
+    return jitwasm.Wasi(
+        args=options.get("args", ["prog"]),
+        env=options.get("env"),
+        stdin=options.get("stdin"),
+        stdout=out,
+        stderr=err,
+        dirs={
+            guest: {} if host is None else host for guest, host in options.get("dirs", {}).items()
+        },
+    )

@@ -9,9 +9,10 @@ that list. The calling convention lives here and nowhere else:
   because LLVM 22.1 miscompiles `musttail` calls that have stack arguments.
 * What does not fit travels through the *callee's* overflow area, `env->overflow`, in slots of 16
   bytes: the caller stores last before the call, the callee loads first of all.
-* Results: up to three integers and four floats come back in registers, as a structure. Of any
-  longer list the first result comes in a register and the others in the callee's overflow area,
-  from slot 0 on; the caller loads them right after the call.
+* Results: up to three integers and two floats come back in registers, as a structure (LLVM returns
+  a third float on the x87 stack, which is slow and changes signalling NaNs). Of any longer list
+  the first result comes in a register and the others in the callee's overflow area, from slot 0
+  on; the caller loads them right after the call.
 * Every environment begins with `Env`, so this works for wasm and host functions alike.
 * A reference is one 64-bit word (`ptr`), null is 0; a funcref points to a `FuncRef`.
 """
@@ -54,7 +55,7 @@ ABI_VERSION = 1
 INT_REGISTERS = 5
 FLOAT_REGISTERS = 8
 INT_RESULTS = 3
-FLOAT_RESULTS = 4
+FLOAT_RESULTS = 2
 OVERFLOW_SLOT = 16
 OVERFLOW_SLOTS = 1000
 """Slots of an overflow area: the implementation limit on parameters and results."""

@@ -7,7 +7,15 @@ from typing import Any, NoReturn
 
 from jitwasm.sealed import Unpicklable
 
-__all__ = ["Exports"]
+__all__ = ["Exporter", "Exports"]
+
+
+class Exporter(Unpicklable):
+    """An instance, as far as others need to know."""
+
+    __slots__ = ("exports",)
+
+    exports: Exports
 
 
 class Exports(Unpicklable, Mapping[str, Any]):

@@ -14,7 +14,7 @@ from jitwasm.cfunctions import CFunction
 from jitwasm.collector import collect_if_due
 from jitwasm.constants import evaluate
 from jitwasm.errors import Trap
-from jitwasm.exports import Exports
+from jitwasm.exports import Exporter, Exports
 from jitwasm.frontend.moduleinfo import DataSegment, ElementSegment, Export
 from jitwasm.func import FunctionAnchor, function_at
 from jitwasm.globals import Global, GlobalCell
@@ -30,7 +30,6 @@ from jitwasm.linker import (
 )
 from jitwasm.memory import Memory
 from jitwasm.module import CompiledModule
-from jitwasm.sealed import Unpicklable
 from jitwasm.store import Hold, Store, merge_all
 from jitwasm.table import Table, TableCore
 from jitwasm.tag import Tag
@@ -42,7 +41,7 @@ from jitwasm.vmctx import HostImport, VMContext, wasm_import
 __all__ = ["Instance"]
 
 
-class Instance(Unpicklable):
+class Instance(Exporter):
     """A module brought to life: its own memories, tables and globals, linked to its imports.
 
     Args:
@@ -61,9 +60,8 @@ class Instance(Unpicklable):
         exports: what the module exports, by attribute or item.
     """
 
-    __slots__ = ("__weakref__", "_hold", "exports", "module")
+    __slots__ = ("__weakref__", "_hold", "module")
 
-    exports: Exports
     module: CompiledModule
 
     def __init__(self, module: CompiledModule, imports: object = None) -> None:
@@ -85,12 +83,16 @@ class Instance(Unpicklable):
         store.root().expect_members()
         collect_if_due(store)
 
+    def __repr__(self) -> str:
+        name = f" of {self.module.name!r}" if self.module.name else ""
+        return f"<Instance{name}: {len(self.exports)} exports>"
+
 
 @functools.cache
 def _runtime() -> NativeRuntime:
-    """The native runtime, told how references are converted."""
+    """The native runtime, told how references are converted and collected."""
     runtime = native()
-    runtime.set_hooks(to_ref=to_ref, from_ref=from_ref)
+    runtime.set_hooks(to_ref=to_ref, from_ref=from_ref, idle=collect_if_due)
     return runtime
 
 

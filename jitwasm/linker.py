@@ -13,6 +13,7 @@ from typing import Any
 
 from jitwasm.cfunctions import CFunction, as_c_function
 from jitwasm.errors import LinkError
+from jitwasm.exports import Exporter
 from jitwasm.frontend.moduleinfo import Import, ModuleInfo
 from jitwasm.func import FunctionAnchor, anchor_of
 from jitwasm.globals import Global
@@ -121,6 +122,8 @@ def _read(row: Import, imports: object) -> object:
     namespace = _member(imports, row.module)
     if namespace is None or isinstance(namespace, _Missing):
         return _Missing(f"there is no namespace {row.module!r}")
+    if isinstance(namespace, Exporter):
+        namespace = namespace.exports  # what else could it mean
     if isinstance(namespace, _NOT_A_NAMESPACE):
         return _Missing(f"namespace {row.module!r} is of type {type(namespace).__name__}")
     return _member(namespace, row.name)

@@ -43,7 +43,7 @@ __all__ = [
 FEED_BYTES = 1 << 16
 """Bytes decoded at a time: compilation starts after the first of them, however much is fed."""
 
-OPTIMIZED_CODE_BYTES = 300_000
+OPTIMIZED_CODE_BYTES = 20_000
 """Code sections up to this size are optimised where the configuration leaves it open; beyond, LLVM
 would take longer than anyone waits."""
 

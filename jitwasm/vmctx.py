@@ -179,8 +179,9 @@ class VMContext(FunctionSpace):
 
     def publish_funcrefs(self) -> None:
         """Fill in the pointers that `ref.func` loads, once all imports are bound."""
+        first, words = self.info.layout.func_ref(0) // 8, self._block.words
         for funcidx in self.info.declared_functions:
-            self.set_word(self.info.layout.func_ref(funcidx), self.funcref(funcidx))
+            words[first + funcidx] = self.funcref(funcidx)
 
     def funcref(self, funcidx: int) -> int:
         """The address of a function's FuncRef: an imported wasm function keeps its own."""
@@ -209,5 +210,10 @@ class VMContext(FunctionSpace):
         return References(functions, others)
 
     def describe_function(self, funcidx: int) -> tuple[str, str]:
-        name = self.info.function_name(funcidx)
-        return name or str(funcidx), f"WebAssembly function {self.info.func_type(funcidx)}"
+        name = self.info.function_name(funcidx) or str(funcidx)
+        type_ = self.info.func_type(funcidx)
+        params = [f"p{i}" for i in range(len(type_.params))]
+        signature = ", ".join([*params, "/"] if params else [])
+        # CPython takes the first line for `inspect.signature`; of a dotted name it wants the end.
+        line = f"{name.rpartition('.')[2]}({signature})"
+        return name, f"{line}\n--\n\nWebAssembly function {type_}."

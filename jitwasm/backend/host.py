@@ -1,8 +1,9 @@
 """Host functions: Python callables and C functions that wasm code can call.
 
 Each has a HostEnv, which lives as long as the `HostFunction`. Its code is one indirect jump through
-`HostEnv.scratch`, so that what is behind it can change: a Python function begins with the ctypes
-base, for which nothing needs to be compiled, and is switched to the fast path when that is ready.
+`HostEnv.scratch`, so that what is behind it can change: a Python function begins with the base here,
+for which nothing needs to be compiled, and is switched to the fast path when that is ready (or, by
+`Config.host_calls`, stays with the base and is called through ctypes).
 """
 
 from __future__ import annotations
@@ -92,10 +93,10 @@ class _RefusedError(Exception):
 
 
 class HostCalls:
-    """The ctypes base: one callback for all host functions.
+    """The base of calls to Python functions: one function serves them all.
 
     Attributes:
-        callback: the ctypes function pointer that `jw_host_dispatch` calls.
+        callback: the ctypes function pointer to `dispatch`.
     """
 
     def __init__(self, hooks: Hooks, heat: Callable[[FuncType], None]) -> None:
@@ -106,7 +107,7 @@ class HostCalls:
             weakref.WeakValueDictionary()
         )
         self._tiering: weakref.WeakSet[HostFunction] = weakref.WeakSet()
-        self.callback = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(self._dispatch)
+        self.callback = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(self.dispatch)
 
     def add(self, function: HostFunction, tier_up: bool) -> None:
         """Serve a function until it gets its fast path, which it does if `tier_up`."""
@@ -114,7 +115,11 @@ class HostCalls:
         if tier_up:
             self._tiering.add(function)
 
-    def _dispatch(self, frame: int) -> None:
+    def probe(self) -> None:
+        """Calling this tells whether a Python function can be called (recursion limit)."""
+
+    def dispatch(self, frame: int) -> None:
+        """Call a host function; `frame` is what `jw_host_base` made of the registers."""
         # Nothing before the `try`: ctypes swallows what is raised there.
         try:
             self._call(frame)
@@ -171,8 +176,9 @@ class HostCalls:
                     return (number & (1 << 8 * size) - 1).to_bytes(8, "little")
                 failed = True
             elif type_ is V128:
-                if isinstance(value, bytes) and len(value) == 16:
-                    return value
+                data = bytes(memoryview(value))  # type: ignore[arg-type]
+                if len(data) == 16:
+                    return data
                 failed = True
             else:
                 bits = struct.pack("<d", _as_double()(value))

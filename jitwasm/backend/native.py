@@ -88,6 +88,8 @@ class NativeRuntime:
             ("arity", refuse_arity),
             ("refuse", refuse),
             ("results", refuse_results),
+            ("dispatch", self._host_calls.dispatch),
+            ("probe", self._host_calls.probe),
             ("hot", self._hot_thunk),
             ("to_ref", self._hooks.to_ref),
             ("from_ref", self._hooks.from_ref),
@@ -214,8 +216,8 @@ class NativeRuntime:
         """
         code = self._space.symbol("jw_host_jump")
         function = HostFunction(type, target, id(target), code, store_state, overflow)
-        function.switch(self._space.symbol("jw_host_base"))
         fast = host_calls == "fast"
+        function.switch(self._space.symbol("jw_host_base" if fast else "jw_host_ctypes"))
         self._host_calls.add(function, tier_up=fast)
         if fast:
             self._adapters.attach("trampoline", type, False, function)
@@ -247,6 +249,7 @@ class NativeRuntime:
         *,
         to_ref: Callable[[object, RefType, int], int] | None = None,
         from_ref: Callable[[int, RefType], object] | None = None,
+        idle: Callable[[Any], None] | None = None,
         make_trap: Callable[[int, bytes, bytes], BaseException] | None = None,
     ) -> None:
         """Say how references travel and what a trap is.
@@ -254,6 +257,8 @@ class NativeRuntime:
         Args:
             to_ref: (object, reference type, address of an environment) -> word.
             from_ref: (word, reference type) -> object; not called for null, which is None.
+            idle: called with `StoreState.object` when a call with references has left a store
+                whose `due` is set, and nobody is inside; the GIL is held.
             make_trap: (TrapCode, registers, stack) -> exception; the default makes `Trap`s.
         """
         if to_ref is not None:
@@ -262,6 +267,8 @@ class NativeRuntime:
         if from_ref is not None:
             self._hooks.from_ref = from_ref
             self._set_hook("from_ref", from_ref)
+        if idle is not None:
+            self._set_hook("idle", idle)
         if make_trap is not None:
             self._set_hook("make_trap", make_trap)
 

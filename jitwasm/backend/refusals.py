@@ -37,10 +37,10 @@ def refuse(context: object, index: int, value: object, type_: str) -> Exception:
         what = f"{getattr(context, 'name', '?')}() argument {index + 1}"
     else:
         what = f"result {-index} of {_name(context)}()"
-    if type_ == "v128" and isinstance(value, bytes):
-        return ValueError(f"{what} must be {_WANTED[type_]}, not {len(value)}")
-    integral = type_ in ("i32", "i64")
-    if hasattr(type(value), "__index__") if integral else isinstance(value, int):
+    if type_ == "v128" and isinstance(value, (bytes, bytearray, memoryview)):
+        return ValueError(f"{what} must be {_WANTED[type_]}, not {memoryview(value).nbytes}")
+    integral, real = type_ in ("i32", "i64"), type_ in ("f32", "f64")
+    if integral and hasattr(type(value), "__index__") or real and isinstance(value, int):
         return OverflowError(f"{what} does not fit in {type_}")
     return TypeError(f"{what} must be {_WANTED[type_]} ({type_}), not {type(value).__name__}")
 

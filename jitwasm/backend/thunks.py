@@ -8,6 +8,9 @@ all that and converts the results. In the order of the code:
     arguments -> thread -> store -> overflow parameters -> activation -> call
     -> activation -> GIL and exception (jw_land) -> overflow results -> store -> results
 
+Where references are among the parameters or results, all conversions happen inside the store: no
+reference on its way may be collected. The last one out then lets the runtime objects collect.
+
 The inline part is what an uncontended call needs; see jw_store_enter, jw_plan and jw_land for the
 rest.
 """
@@ -38,24 +41,38 @@ def thunk_ir(
         release_gil: release the GIL around every call.
         counting: report a function that is called often.
     """
-    f = FunctionText(fail="fail")
+    references = any(type_.is_ref for type_ in (*type_.params, *type_.results))
+    f = FunctionText(fail="leave" if references else "fail")
     f.allocas.append(f"  %act = alloca [{ACTIVATION.size} x i8], align 16")
     _read_self(f)
     f.line(f"%right = icmp eq i64 %count, {len(type_.params)}")
     f.line("br i1 %right, label %arguments, label %arity, !prof !0")
     f.label("arguments")
     f.line("%env = get %funcref FuncRef.env")
+    if references:
+        _enter_store(f)
+        values = _arguments(f, type_)
+    else:
+        values = _arguments(f, type_)
+        _enter_store(f)
+    _push_activation(f, release_gil)
+    results = _call(f, type_, values)
+    if references:
+        _return_references(f, type_, results)
+    else:
+        _leave_store(f)
+        f.line(f"ret ptr {_object(f, type_, results)}")
+    f.lines += _COLD
+    return f.module(f"ptr @{THUNK}(ptr %self, ptr %args, i64 %count)"), f.references
+
+
+def _arguments(f: FunctionText, type_: FuncType) -> list[str]:
+    """Convert the arguments; returns an operand for each."""
     values = []
     for index, param in enumerate(type_.params):
         obj = f.op(f"load ptr, ptr {f.offset('%args', 8 * index)}")
         values.append(f.unbox(obj, param, "%self", index, "%env"))
-    _enter_store(f)
-    _push_activation(f, release_gil)
-    results = _call(f, type_, values)
-    _leave_store(f)
-    _return(f, type_, results)
-    f.lines += _COLD
-    return f.module(f"ptr @{THUNK}(ptr %self, ptr %args, i64 %count)"), f.references
+    return values
 
 
 def _read_self(f: FunctionText) -> None:
@@ -228,14 +245,36 @@ convert:"""
     )
 
 
-def _return(f: FunctionText, type_: FuncType, results: list[str]) -> None:
+def _object(f: FunctionText, type_: FuncType, results: list[str]) -> str:
+    """The operand of what the builtin returns; may be null, with an exception set."""
     if not results:
         f.lines.append(INCREF_NONE.rstrip())
-        f.line("ret ptr @_Py_NoneStruct")
-    elif len(results) == 1:
-        f.line(f"ret ptr {f.box(results[0], type_.results[0])}")
-    else:
-        f.line(f"ret ptr {f.tuple_of(results, type_.results)}")
+        return "@_Py_NoneStruct"
+    if len(results) == 1:
+        return f.box(results[0], type_.results[0])
+    return f.tuple_of(results, type_.results)
+
+
+def _return_references(f: FunctionText, type_: FuncType, results: list[str]) -> None:
+    f.line("br i1 %failed, label %leave, label %convert, !prof !1")
+    f.label("convert")
+    value = _object(f, type_, results)
+    f.lines.append(
+        f"""\
+  %unconverted = icmp eq ptr {value}, null
+  br i1 %unconverted, label %leave, label %finish, !prof !1
+finish:
+  %disturbed = call i1 @jw_store_leave_idle(ptr %env)
+  br i1 %disturbed, label %discard, label %return, !prof !1
+return:
+  ret ptr {value}
+discard:
+  call void @jw_drop(ptr {value})
+  br label %fail
+leave:
+  call void @jw_store_leave(ptr %env)
+  br label %fail"""
+    )
 
 
 _COLD = [

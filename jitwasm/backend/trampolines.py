@@ -1,16 +1,16 @@
 """Trampolines: how wasm code calls Python functions and C functions (IR).
 
 A host function's code takes its HostEnv as first argument, like any wasm function its vmctx. There
-are two ways to call a Python function, which nobody can tell apart but by speed:
+are three ways to call a Python function, which nobody can tell apart but by speed:
 
-* the base: `jw_host_base` puts the argument registers on the stack and calls one ctypes callback
-  that serves every host function (host.py). Nothing needs to be compiled for it. ctypes would
-  swallow an exception, so the callback parks it, and native code sets it again;
+* the base: `jw_host_base` puts the argument registers on the stack and calls one hook that serves
+  every host function (host.py). Nothing needs to be compiled for it;
+* the same through a ctypes callback, `jw_host_ctypes`;
 * the fast path, one trampoline for each function type: it makes the objects itself and calls
   `PyObject_Vectorcall`.
 
-Both check the stack, take the GIL back if the call had released it, and mark the activation
-`in_host`. Both raise by jumping to the entry: nothing but compiled wasm code is in between.
+All check the stack, take the GIL back if the call had released it, and mark the activation `in_host`.
+All raise by jumping to the entry: nothing but compiled wasm code is in between.
 """
 
 from __future__ import annotations

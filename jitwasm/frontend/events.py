@@ -22,7 +22,7 @@ class CodeStart:
 
     info: ModuleInfo
     count: int
-    size: int = 0
+    size: int
 
 
 @dataclass(frozen=True, slots=True)

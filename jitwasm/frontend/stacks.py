@@ -43,7 +43,17 @@ class Region:
         params: of a loop: (line, LLVM type) of its parameters' phis.
     """
 
-    __slots__ = ("assigned", "edges", "label", "line", "open", "params", "pending", "phis", "values")
+    __slots__ = (
+        "assigned",
+        "edges",
+        "label",
+        "line",
+        "open",
+        "params",
+        "pending",
+        "phis",
+        "values",
+    )
 
     def __init__(
         self, label: str, line: int, edges: list[Edge], assigned: frozenset[int] | None = None
@@ -243,9 +253,8 @@ class Stacks:
         frame = self.frames[-1]
         vals = self.pop_vals(frame.end_types) if frame.end_types else ()
         if len(self.types) != frame.height:
-            raise InvalidError(
-                f"type mismatch: {len(self.types) - frame.height} values remain at the end of a block"
-            )
+            left = len(self.types) - frame.height
+            raise InvalidError(f"type mismatch: {left} values remain at the end of a block")
         return vals
 
     def pop_ctrl(self, vals: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from jitwasm.frontend.emit.context import ModuleContext
 from jitwasm.frontend.emit.control import start_function
 from jitwasm.frontend.emit.dispatch import handlers
 from jitwasm.frontend.emit.frame import finish
-from jitwasm.frontend.emit.function import FunctionEmitter
+from jitwasm.frontend.emit.function import FunctionEmitter, parameter_values, zero
 from jitwasm.frontend.emit.prescan import count_branches, loop_assignments
 from jitwasm.frontend.events import FunctionBody
 from jitwasm.frontend.leb128 import UNEXPECTED_END
@@ -23,9 +23,10 @@ from jitwasm.types import RefType, ValType
 
 __all__ = ["Translator"]
 
-SNAPSHOT_LIMIT = 16_000_000
+SNAPSHOT_LIMIT = 4_000_000
 """Locals times branches beyond which a function's locals are kept in stack slots: every branch
-takes a copy of the list of locals along."""
+takes a copy of the list of locals along. The largest function of 58 real modules has 1.0 million.
+"""
 _BRANCH_BYTES = (0x03, 0x04, 0x05, 0x0C, 0x0D, 0x0E, 0xD5, 0xD6)
 
 
@@ -54,23 +55,29 @@ class Translator:
         module, code = self._module, body.body
         reader = Reader(code, 0, None, body.offset)
         params = module.func_types[body.funcidx].params
-        local_types = [*params, *self._read_locals(reader, len(params))]
+        local_types: list[ValType] = list(params)
+        values = parameter_values(module.convs[body.funcidx])
+        uninitialized: list[int] = []
+        for count, type_ in self._read_locals(reader, len(params)):
+            if isinstance(type_, RefType) and not type_.nullable:
+                uninitialized += range(len(local_types), len(local_types) + count)
+            local_types += [type_] * count
+            values += [zero(type_)] * count
         in_memory = self._has_too_many_locals(code, reader.pos, len(local_types))
-        f = FunctionEmitter(module, body.funcidx, code, body.offset, local_types, in_memory)
-        f.uninitialized.update(
-            local
-            for local in range(len(params), len(local_types))
-            if _needs_value(local_types[local])
+        f = FunctionEmitter(
+            module, body.funcidx, code, body.offset, local_types, values, in_memory
         )
+        f.uninitialized.update(uninitialized)
         if b"\x03" in code and not in_memory:
             f.assigned = loop_assignments(code, reader.pos, module.immediates)
         return f, reader.pos
 
-    def _read_locals(self, reader: Reader, params: int) -> list[ValType]:
+    def _read_locals(self, reader: Reader, params: int) -> list[tuple[int, ValType]]:
+        """The local declarations; their number is checked before anything is made of it."""
         info, features = self._module.info, self._module.config.features
         declared: list[tuple[int, ValType]] = []
         total = params
-        for _ in range(reader.u32()):
+        for _ in range(reader.count("local declarations", reader.remaining)):
             offset = reader.offset
             count = reader.u32()
             total += count
@@ -80,7 +87,7 @@ class Translator:
         limit = self._module.config.limits.locals
         if total > limit:
             raise InvalidError(f"too many locals: {total}, the limit is {limit}", reader.offset)
-        return [type_ for count, type_ in declared for _ in range(count)]
+        return declared
 
     def _has_too_many_locals(self, code: bytes, pos: int, count: int) -> bool:
         if count * len(code) <= SNAPSHOT_LIMIT:
@@ -93,10 +100,6 @@ class Translator:
 
 def _one_byte(value: int) -> bytes:
     return bytes([value])
-
-
-def _needs_value(type_: ValType) -> bool:
-    return isinstance(type_, RefType) and not type_.nullable
 
 
 def _run(f: FunctionEmitter, pos: int) -> None:

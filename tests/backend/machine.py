@@ -78,7 +78,7 @@ class Machine:
             [compile_unit(expand_functions(text) + declares, host_target(opt), verify=True)],
             self.describe,
         )
-        self.keep: list[object] = []
+        self.keep: list[Any] = []
 
     def describe(self, symbol: str) -> FrameInfo:
         return FrameInfo(int(symbol.encode().hex(), 16) % 1000, symbol, "test")

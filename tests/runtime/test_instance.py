@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
 import sys
 from typing import Any
@@ -78,6 +79,22 @@ def test_export_called_like_a_special_method_does_no_harm() -> None:
 
 def test_dir_lists_the_exports() -> None:
     assert "add" in dir(instantiate('(module (func (export "add")))').exports)
+
+
+def test_functions_show_name_signature_and_type() -> None:
+    exports = instantiate(
+        """(module (func (export "add") (param i32 i32) (result i32) i32.const 0)
+             (func (export "none")) (func (export "a.b") (param f64)))"""
+    ).exports
+    assert exports.add.__name__ == "add"
+    assert exports.add.__doc__ == "WebAssembly function (i32, i32) -> (i32)."
+    assert [str(inspect.signature(f)) for f in exports.values()] == ["(p0, p1, /)", "()", "(p0, /)"]
+
+
+def test_repr_names_the_module() -> None:
+    text = '(module $shapes (func (export "f")))'
+    assert repr(instantiate(text)) == "<Instance of 'shapes': 1 exports>"
+    assert repr(instantiate(text).exports) == "<exports: f>"
 
 
 def test_instance_knows_its_module() -> None:

@@ -47,6 +47,12 @@ def test_exports_of_an_instance_are_a_namespace() -> None:
     assert instantiate(text, {"m": library.exports}).exports.f() == 3
 
 
+def test_instance_itself_stands_for_its_exports() -> None:
+    library = instantiate('(module (func (export "f") (result i32) i32.const 3))')
+    text = '(module (import "m" "f" (func (result i32))) (export "f" (func 0)))'
+    assert instantiate(text, {"m": library}).exports.f() == 3
+
+
 def test_imports_may_be_left_out_where_none_are_wanted() -> None:
     instantiate("(module)")
     instantiate("(module)", None)

@@ -24,7 +24,6 @@ declare ptr @llvm.frameaddress.p0(i32)
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 
-@PyBytes_Type = external global i8
 @PyExc_KeyboardInterrupt = external global ptr
 @PyExc_RuntimeError = external global ptr
 @PyFloat_Type = external global i8
@@ -32,7 +31,6 @@ declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 @PyTuple_Type = external global i8
 @_Py_NoneStruct = external global i64
 declare ptr @PyBytes_FromStringAndSize(ptr, i64)
-declare i32 @PyBytes_AsStringAndSize(ptr, ptr, ptr)
 declare void @PyBuffer_Release(ptr)
 declare i32 @PyErr_CheckSignals()
 declare void @PyErr_Clear()
@@ -58,12 +56,12 @@ declare ptr @PyObject_CallFunction(ptr, ptr, ...)
 declare i32 @PyObject_CheckBuffer(ptr)
 declare i32 @PyObject_GetBuffer(ptr, ptr, i32)
 declare ptr @PyObject_GetIter(ptr)
-declare i32 @PyObject_IsInstance(ptr, ptr)
 declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)
 declare ptr @PySequence_Tuple(ptr)
 declare ptr @PyTuple_GetItem(ptr, i64)
 declare ptr @PyTuple_New(i64)
 declare i64 @PyTuple_Size(ptr)
+declare i64 @PyType_GetFlags(ptr)
 declare void @Py_DecRef(ptr)
 declare void @Py_IncRef(ptr)
 

@@ -153,8 +153,12 @@ suspect:
   %none = icmp eq ptr %exception, null
   br i1 %none, label %good, label %failed
 failed:
-  %is_int = call i32 @PyObject_IsInstance(ptr %obj, ptr @PyLong_Type)
-  %is_large = icmp ne i32 %is_int, 0
+  ; Nothing may be called that looks up attributes: an exception is set.
+  %class.p = getelementptr i8, ptr %obj, i64 8
+  %class = load ptr, ptr %class.p
+  %flags = call i64 @PyType_GetFlags(ptr %class)
+  %is_int = and i64 %flags, 16777216
+  %is_large = icmp ne i64 %is_int, 0
   br i1 %is_large, label %refuse, label %kind
 kind:
   %check = call i32 @PyNumber_Check(ptr %obj)

@@ -1,30 +1,83 @@
-; The base of host calls: what jw_host_base (entry.s) does with the registers it has put in a frame.
+; The base of host calls: what jw_host_base and jw_host_ctypes (hostcalls.s) do with the registers
+; they have put in a frame. A hook in Python (host.py) does all the rest for any function type; it
+; writes RETURNED to the frame's status, or RAISED with the exception, so that no frame of ours shows
+; in the traceback.
 ;
-; The ctypes callback writes to the frame's status RETURNED, or RAISED with the exception: ctypes would
-; swallow it. If ctypes did swallow one, raised before the callback got to its `try`, the status is
-; still PENDING; that can only be an interruption.
+; Called through ctypes, an exception that gets out of the hook would be swallowed; the status is then
+; still PENDING. Nearly all of those are avoided by looking first for what may raise at its start:
+; signal handlers, and the recursion limit, which a call of an empty Python function tests. What is left
+; is a signal within some nanoseconds.
 
 @jw_results_format = text "OOL"
+@jw_dispatch_format = text "K"
 
-; The frame holds the environment and the argument registers.
+; Through the C API.
 define void @jw_host_dispatch(ptr %frame) {
+entry:
+  call void @jw_leave_for_host(ptr %frame)
+  %hook = load ptr, ptr @jw_hook_dispatch
+  %result = call ptr (ptr, ptr, ...) @PyObject_CallFunction(
+      ptr %hook, ptr @jw_dispatch_format, ptr %frame)
+  call void @jw_raise_if_null(ptr %result)
+  call void @Py_DecRef(ptr %result)
+  call void @jw_return_from_host(ptr %frame)
+  ret void
+}
+
+; Through a ctypes callback.
+define void @jw_ctypes_dispatch(ptr %frame) {
+entry:
+  call void @jw_leave_for_host(ptr %frame)
+  %rc = call i32 @PyErr_CheckSignals()
+  %ok = icmp eq i32 %rc, 0
+  br i1 %ok, label %probe, label %raised
+probe:
+  %hook = load ptr, ptr @jw_hook_probe
+  %result = call ptr (ptr, ptr, ...) @PyObject_CallFunction(ptr %hook, ptr null)
+  call void @jw_raise_if_null(ptr %result)
+  call void @Py_DecRef(ptr %result)
+  %callback = load ptr, ptr @jw_host_callback
+  call void %callback(ptr %frame)
+  call void @jw_return_from_host(ptr %frame)
+  ret void
+raised:
+  call void @jw_raise_pending()
+  unreachable
+}
+
+define void @jw_raise_if_null(ptr %result) {
+entry:
+  %failed = icmp eq ptr %result, null
+  br i1 %failed, label %raised, label %ok
+raised:
+  call void @jw_raise_pending()
+  unreachable
+ok:
+  ret void
+}
+
+define void @jw_leave_for_host(ptr %frame) {
 entry:
   %ts = call ptr @jw_thread()
   %act = get %ts ThreadState.top
   %sp = ptrtoint ptr %frame to i64
   %limit = get %ts ThreadState.stack_limit
   %room = icmp ugt i64 %sp, %limit
-  br i1 %room, label %call, label %no_stack
+  br i1 %room, label %leave, label %no_stack
 no_stack:
   call void @jw_trap(i32 <Trap.STACK_OVERFLOW>)
   unreachable
-call:
+leave:
   set 1, %act Activation.in_host
   call void @jw_reacquire(ptr %ts, ptr %act)
   %status.p = getelementptr i8, ptr %frame, i64 <frame.status>
   store i64 <PENDING>, ptr %status.p
-  %callback = load ptr, ptr @jw_host_callback
-  call void %callback(ptr %frame)
+  ret void
+}
+
+define void @jw_return_from_host(ptr %frame) {
+entry:
+  %status.p = getelementptr i8, ptr %frame, i64 <frame.status>
   %status = load i64, ptr %status.p
   switch i64 %status, label %interrupted [
     i64 <RETURNED>, label %returned
@@ -46,6 +99,8 @@ raised:
   call void @jw_raise_pending()
   unreachable
 returned:
+  %ts = call ptr @jw_thread()
+  %act = get %ts ThreadState.top
   set 0, %act Activation.in_host
   %want = get %act Activation.want
   %wanted = icmp ne i32 %want, 0

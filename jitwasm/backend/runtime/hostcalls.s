@@ -17,7 +17,7 @@ function jw_host_jump
 jmpq *<HostEnv.scratch>(%rdi)
 
 # The argument registers go to a frame on the stack, and results come from there.
-function jw_host_base
+.macro dispatch function
 subq $<frame.size>, %rsp
 movq %rdi, <frame.env>(%rsp)
 movq %rsi, <frame.ints>(%rsp)
@@ -34,16 +34,21 @@ movaps %xmm5, <frame.floats>+80(%rsp)
 movaps %xmm6, <frame.floats>+96(%rsp)
 movaps %xmm7, <frame.floats>+112(%rsp)
 movq %rsp, %rdi
-callq jw_host_dispatch
+callq \function
 movq <frame.ints>(%rsp), %rax
 movq <frame.ints>+8(%rsp), %rdx
 movq <frame.ints>+16(%rsp), %rcx
 movaps <frame.floats>(%rsp), %xmm0
 movaps <frame.floats>+16(%rsp), %xmm1
-movaps <frame.floats>+32(%rsp), %xmm2
-movaps <frame.floats>+48(%rsp), %xmm3
 addq $<frame.size>, %rsp
 ret
+.endm
+
+function jw_host_base
+dispatch jw_host_dispatch
+
+function jw_host_ctypes
+dispatch jw_ctypes_dispatch
 
 # A C function: HostEnv.target with the other arguments, all of which are in registers. The thread
 # is found through the store, which it is inside of: no call for it. A variadic function wants to

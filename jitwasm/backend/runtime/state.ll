@@ -21,6 +21,9 @@
 @jw_hook_arity = global ptr null
 @jw_hook_refuse = global ptr null
 @jw_hook_results = global ptr null
+@jw_hook_dispatch = global ptr null
+@jw_hook_probe = global ptr null
 @jw_hook_to_ref = global ptr null
 @jw_hook_from_ref = global ptr null
+@jw_hook_idle = global ptr null
 @jw_host_callback = global ptr null     ; C function: the ctypes callback for host functions

@@ -112,6 +112,36 @@ done:
   ret void
 }
 
+@jw_idle_format = text "O"
+
+; The same as jw_store_leave, and then lets the runtime objects collect references if that is due
+; and nobody is inside any more; whether that raised an exception.
+define i1 @jw_store_leave_idle(ptr %env) {
+entry:
+  call void @jw_store_leave(ptr %env)
+  %store = get %env Env.store
+  %due = get %store StoreState.due
+  %calm = icmp eq i64 %due, 0
+  br i1 %calm, label %done, label %look
+look:
+  %owner = get %store StoreState.owner
+  %busy = icmp ne ptr %owner, null
+  br i1 %busy, label %done, label %collect
+collect:
+  %hook = load ptr, ptr @jw_hook_idle
+  %object = get %store StoreState.object
+  %result = call ptr (ptr, ptr, ...) @PyObject_CallFunction(ptr %hook, ptr @jw_idle_format, ptr %object)
+  %failed = icmp eq ptr %result, null
+  br i1 %failed, label %raised, label %drop
+drop:
+  call void @Py_DecRef(ptr %result)
+  br label %done
+done:
+  ret i1 false
+raised:
+  ret i1 true
+}
+
 define void @jw_store_leave(ptr %env) {
 entry:
   %store = get %env Env.store

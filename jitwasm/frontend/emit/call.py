@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from jitwasm.abi import FUNCREF, RTT, CallConv, call_conv
 from jitwasm.errors import InvalidError
-from jitwasm.frontend.emit.function import VM, FunctionEmitter
+from jitwasm.frontend.emit.function import SHORT_LIST, VM, FunctionEmitter
 from jitwasm.frontend.emit.table import element_pointer
 from jitwasm.frontend.validate import check_table, func_type_at
 from jitwasm.ir import INVARIANT, TBAA_TABLE, TBAA_VM
@@ -85,6 +85,8 @@ def emit_call(
     f: FunctionEmitter, conv: CallConv, code: str, env: str, owner: str, args: Sequence[str]
 ) -> list[str]:
     """A call with `env` as first argument; `owner` is the environment the callee will have."""
+    if len(conv.params) + len(conv.results) > SHORT_LIST:
+        f.spend(len(conv.params) + len(conv.results))
     if conv.overflow_params:
         args = store_overflow(f, conv, owner, args)
     operands = "".join([f", {ir} {arg}" for ir, arg in zip(conv.param_ir, args, strict=True)])

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from jitwasm.errors import InvalidError, MalformedError
 from jitwasm.frontend.emit.call import emit_return
-from jitwasm.frontend.emit.function import FunctionEmitter
+from jitwasm.frontend.emit.function import SHORT_LIST, FunctionEmitter
 from jitwasm.frontend.immediates import read_block_type
 from jitwasm.frontend.reader import Reader
 from jitwasm.frontend.stacks import ControlFrame, Edge
@@ -79,6 +79,8 @@ def _block_type(f: FunctionEmitter, pos: int) -> tuple[Types, Types, int]:
 
 
 def _open(f: FunctionEmitter, opcode: int, start: Types, end: Types, vals: Sequence[str]) -> None:
+    if len(start) + len(end) > SHORT_LIST:
+        f.spend(len(start) + len(end))
     f.push_ctrl(opcode, start, end, vals).init_height = len(f.initialized)
     if len(f.frames) > f.module.config.limits.nesting:
         raise InvalidError("blocks are nested too deeply")
@@ -241,6 +243,8 @@ def br_if(f: FunctionEmitter, pos: int, row: None) -> int:
     if types:
         vals = f.pop_vals(types)
         f.push_vals(types, vals)
+        if len(types) > SHORT_LIST:
+            f.spend(len(types))
     conditional_branch(f, frame, cond, negated, vals)
     return pos
 

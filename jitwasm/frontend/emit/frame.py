@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jitwasm.abi import ENV, OVERFLOW_SLOT, CallConv
 from jitwasm.frontend.emit import universal
-from jitwasm.frontend.emit.function import VM, FunctionEmitter, initial_values
+from jitwasm.frontend.emit.function import VM, FunctionEmitter
 from jitwasm.frontend.emit.ssa import ENTRY
 from jitwasm.ir import INVARIANT, TBAA_VM, FunctionIR
 
@@ -82,7 +82,7 @@ def _load_bases(f: FunctionEmitter) -> list[str]:
 def _spill_locals(f: FunctionEmitter) -> list[str]:
     """Stack slots for the locals of a function that keeps them in memory."""
     lines: list[str] = []
-    for local, val in enumerate(initial_values(f.conv, f.local_types)):
+    for local, val in enumerate(f.initial):
         ir = f.local_types[local].ir
         lines.append(f"%l{local} = alloca {ir}")
         lines.append(f"store {ir} {val}, ptr %l{local}")

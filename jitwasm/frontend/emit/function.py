@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from jitwasm.abi import MEMORY64_RESERVED, MEMORY_RECORD, CallConv
-from jitwasm.errors import MalformedError
+from jitwasm.errors import InvalidError, MalformedError
 from jitwasm.frontend.emit.context import MemoryPlan, ModuleContext
 from jitwasm.frontend.emit.ssa import LOCAL_BITS, SSABuilder
 from jitwasm.frontend.leb128 import UNEXPECTED_END, read_unsigned
@@ -32,17 +32,20 @@ from jitwasm.libcalls import declaration
 from jitwasm.trapcodes import TrapCode
 from jitwasm.types import F32, F64, I32, V128, FuncType, ValType
 
-__all__ = ["VM", "Entry", "FunctionEmitter", "initial_values", "zero"]
+__all__ = ["SHORT_LIST", "VM", "Entry", "FunctionEmitter", "parameter_values", "zero"]
+
+VALUES_LIMIT = 4_000_000
+"""Values that lists of more than `SHORT_LIST` may have in one function, all of them together:
+parameters, results and operands of branches. Without it 4 bytes could stand for 1000 values."""
+SHORT_LIST = 16
 
 VM = "%vm"
 """The environment: first parameter of every function."""
 
 
-def initial_values(conv: CallConv, local_types: list[ValType]) -> list[str]:
-    """The values of all locals at the start: parameters (`%o<n>` those that came in the overflow
-    area), then zeros."""
-    params = [f"%{i}" if loc.slot is None else f"%o{i}" for i, loc in enumerate(conv.params)]
-    return params + [zero(type_) for type_ in local_types[len(params) :]]
+def parameter_values(conv: CallConv) -> list[str]:
+    """The operands of the parameters; `%o<n>` are those that came in the overflow area."""
+    return [f"%{i}" if loc.slot is None else f"%o{i}" for i, loc in enumerate(conv.params)]
 
 
 def zero(type_: ValType) -> str:
@@ -67,6 +70,7 @@ class FunctionEmitter(SSABuilder):
         memories: memories whose base is needed.
         traps: the labels of trap blocks; cold: the text of other blocks at the end.
         universal: whether it contains a tail call.
+        initial: the operands of all locals at the start.
         in_memory: whether locals are kept in stack slots, because there are too many of them for
             snapshots at each branch.
         uninitialized: locals without a default value that have not been set.
@@ -77,6 +81,7 @@ class FunctionEmitter(SSABuilder):
     """
 
     __slots__ = (
+        "_credit",
         "assigned",
         "base",
         "calls",
@@ -86,6 +91,7 @@ class FunctionEmitter(SSABuilder):
         "declares",
         "funcidx",
         "in_memory",
+        "initial",
         "initialized",
         "memories",
         "module",
@@ -104,11 +110,12 @@ class FunctionEmitter(SSABuilder):
         code: bytes,
         base: int,
         local_types: list[ValType],
+        values: list[str],
         in_memory: bool = False,
     ) -> None:
         self.conv: CallConv = module.convs[funcidx]
-        values = [] if in_memory else initial_values(self.conv, local_types)
-        super().__init__(local_types, values, len(self.conv.params))
+        super().__init__(local_types, [] if in_memory else values, len(self.conv.params))
+        self.initial = values
         self.in_memory = in_memory
         self.module = module
         self.funcidx = funcidx
@@ -124,8 +131,15 @@ class FunctionEmitter(SSABuilder):
         self.promoted: set[str] = set()
         self.parameters = frozenset(values[: len(self.conv.params)])
         self.memories: set[int] = set()
+        self._credit = VALUES_LIMIT
         self.cold: list[str] = []
         self.traps: dict[TrapCode, str] = {}
+
+    def spend(self, count: int) -> None:
+        """A few bytes of code deal with `count` values at once. Bound what that adds up to."""
+        self._credit -= count
+        if self._credit < 0:
+            raise InvalidError("the function is too complex: too many values in lists")
 
     # -- immediates ------------------------------------------------------------------------------
 

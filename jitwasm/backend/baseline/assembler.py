@@ -1,0 +1,380 @@
+"""x86-64 machine code: ONE table of encodings, in the notation of Intel's manual.
+
+A row gives an instruction's name here, its encoding, the mnemonic a disassembler shows and which
+operands are byte registers. An `Instruction` turns operands to bytes; each operand form is a
+dictionary that fills itself, keyed by the operands packed into an int, since most of the code
+consists of few combinations:
+
+    rr   register, register     reg << 4 | rm
+    rf   register, frame slot   disp << 4 | reg                 [rbp + disp]
+    rb   register, memory       (disp << 4 | base) << 4 | reg   [base + disp]
+    rx   register, memory       (disp << 4 | index) << 4 | reg  [MEMORY + index + disp]
+
+`reg` is the extension digit's place, and left 0, for encodings that have one (`/4`); VEX encodings
+with three operands have the second source above `reg` in every key (`v << 8` in `rr`, else behind
+the rest: `(… << 4 | v) << 4 | reg`). Immediates are appended by the caller, except in `ri`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+__all__ = [
+    "ENCODINGS",
+    "INSTRUCTIONS",
+    "MEMORY",
+    "R8",
+    "R9",
+    "R10",
+    "R11",
+    "R12",
+    "R13",
+    "R14",
+    "R15",
+    "RAX",
+    "RBP",
+    "RBX",
+    "RCX",
+    "RDI",
+    "RDX",
+    "RSI",
+    "RSP",
+    "Condition",
+    "Instruction",
+    "Spec",
+    "VMCTX",
+    "imm8",
+    "imm32",
+    "move_immediate",
+]
+
+RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI = range(8)
+R8, R9, R10, R11, R12, R13, R14, R15 = range(8, 16)
+VMCTX = R15
+MEMORY = R14
+"""The base of memory 0."""
+
+
+class Condition:
+    """Condition codes: the low bit negates."""
+
+    O, NO, B, AE, E, NE, BE, A, S, NS, P, NP, L, GE, LE, G = range(16)  # noqa: E741
+
+
+ENCODINGS: list[tuple[str, str, str, str]] = [
+    # Integers. (name, encoding, mnemonic, byte registers: r the first operand, m the second)
+    *(
+        row
+        for name, code, digit in (
+            ("add", 0x03, 0), ("or", 0x0B, 1), ("and", 0x23, 4),
+            ("sub", 0x2B, 5), ("xor", 0x33, 6), ("cmp", 0x3B, 7),
+        )
+        for row in (
+            (f"{name}32", f"{code:02X} /r", name, ""),
+            (f"{name}64", f"REX.W {code:02X} /r", name, ""),
+            (f"{name}32i", f"81 /{digit} id", name, ""),
+            (f"{name}64i", f"REX.W 81 /{digit} id", name, ""),
+        )
+    ),
+    ("imul32", "0F AF /r", "imul", ""),
+    ("imul64", "REX.W 0F AF /r", "imul", ""),
+    ("imul32i", "69 /r id", "imul", ""),
+    ("imul64i", "REX.W 69 /r id", "imul", ""),
+    ("test32", "85 /r", "test", ""),
+    ("test64", "REX.W 85 /r", "test", ""),
+    *(
+        row
+        for name, digit in (("not", 2), ("neg", 3), ("div", 6), ("idiv", 7))
+        for row in (
+            (f"{name}32", f"F7 /{digit}", name, ""),
+            (f"{name}64", f"REX.W F7 /{digit}", name, ""),
+        )
+    ),
+    *(
+        row
+        for name, digit in (("rol", 0), ("ror", 1), ("shl", 4), ("shr", 5), ("sar", 7))
+        for row in (
+            (f"{name}32i", f"C1 /{digit} ib", name, ""),
+            (f"{name}64i", f"REX.W C1 /{digit} ib", name, ""),
+            (f"{name}32c", f"D3 /{digit}", name, ""),
+            (f"{name}64c", f"REX.W D3 /{digit}", name, ""),
+        )
+    ),
+    *(
+        row
+        for name, pp in (("shlx", "66"), ("sarx", "F3"), ("shrx", "F2"))
+        for row in (
+            (f"{name}32", f"VEX.128.{pp}.0F38.W0 F7 /r", name, ""),
+            (f"{name}64", f"VEX.128.{pp}.0F38.W1 F7 /r", name, ""),
+        )
+    ),
+    *(
+        row
+        for name, code in (("lzcnt", 0xBD), ("tzcnt", 0xBC), ("popcnt", 0xB8))
+        for row in (
+            (f"{name}32", f"F3 0F {code:02X} /r", name, ""),
+            (f"{name}64", f"F3 REX.W 0F {code:02X} /r", name, ""),
+        )
+    ),
+    ("mov32", "8B /r", "mov", ""),
+    ("mov64", "REX.W 8B /r", "mov", ""),
+    ("store32", "89 /r", "mov", ""),
+    ("store64", "REX.W 89 /r", "mov", ""),
+    ("store16", "66 89 /r", "mov", ""),
+    ("store8", "88 /r", "mov", "r"),
+    ("store32i", "C7 /0 id", "mov", ""),
+    ("store64i", "REX.W C7 /0 id", "mov", ""),
+    ("store16i", "66 C7 /0 iw", "mov", ""),
+    ("store8i", "C6 /0 ib", "mov", ""),
+    ("movzx8", "0F B6 /r", "movzx", "m"),
+    ("movzx16", "0F B7 /r", "movzx", ""),
+    ("movsx8_32", "0F BE /r", "movsx", "m"),
+    ("movsx8_64", "REX.W 0F BE /r", "movsx", "m"),
+    ("movsx16_32", "0F BF /r", "movsx", ""),
+    ("movsx16_64", "REX.W 0F BF /r", "movsx", ""),
+    ("movsxd", "REX.W 63 /r", "movsxd", ""),
+    ("lea32", "8D /r", "lea", ""),
+    ("lea64", "REX.W 8D /r", "lea", ""),
+    ("xchg64", "REX.W 87 /r", "xchg", ""),
+    ("push", "FF /6", "push", ""),
+    ("pop", "8F /0", "pop", ""),
+    ("call", "FF /2", "call", ""),
+    ("jmp", "FF /4", "jmp", ""),
+    *(
+        row
+        for cc, name in enumerate("o no b ae e ne be a s ns p np l ge le g".split())
+        for row in (
+            (f"set{cc}", f"0F {0x90 + cc:02X} /0", f"set{name}", "m"),
+            (f"cmov32_{cc}", f"0F {0x40 + cc:02X} /r", f"cmov{name}", ""),
+            (f"cmov64_{cc}", f"REX.W 0F {0x40 + cc:02X} /r", f"cmov{name}", ""),
+        )
+    ),
+    # Floats and vectors
+    ("load_f32", "VEX.128.F3.0F.W0 10 /r", "vmovss", ""),
+    ("store_f32", "VEX.128.F3.0F.W0 11 /r", "vmovss", ""),
+    ("load_f64", "VEX.128.F2.0F.W0 10 /r", "vmovsd", ""),
+    ("store_f64", "VEX.128.F2.0F.W0 11 /r", "vmovsd", ""),
+    ("load_v128", "VEX.128.NP.0F.W0 10 /r", "vmovups", ""),
+    ("store_v128", "VEX.128.NP.0F.W0 11 /r", "vmovups", ""),
+    ("movaps", "VEX.128.NP.0F.W0 28 /r", "vmovaps", ""),
+    ("movd_to", "VEX.128.66.0F.W0 6E /r", "vmovd", ""),
+    ("movq_to", "VEX.128.66.0F.W1 6E /r", "vmovq", ""),
+    ("movd_from", "VEX.128.66.0F.W0 7E /r", "vmovd", ""),
+    ("movq_from", "VEX.128.66.0F.W1 7E /r", "vmovq", ""),
+    *(
+        row
+        for name, code in (
+            ("add", 0x58), ("mul", 0x59), ("sub", 0x5C), ("min", 0x5D),
+            ("div", 0x5E), ("max", 0x5F), ("sqrt", 0x51),
+        )
+        for row in (
+            (f"{name}ss", f"VEX.128.F3.0F.W0 {code:02X} /r", f"v{name}ss", ""),
+            (f"{name}sd", f"VEX.128.F2.0F.W0 {code:02X} /r", f"v{name}sd", ""),
+            (f"{name}ps", f"VEX.128.NP.0F.W0 {code:02X} /r", f"v{name}ps", ""),
+            (f"{name}pd", f"VEX.128.66.0F.W0 {code:02X} /r", f"v{name}pd", ""),
+        )
+    ),
+    ("ucomiss", "VEX.128.NP.0F.W0 2E /r", "vucomiss", ""),
+    ("ucomisd", "VEX.128.66.0F.W0 2E /r", "vucomisd", ""),
+    ("cmpss", "VEX.128.F3.0F.W0 C2 /r ib", "vcmpss", ""),
+    ("cmpsd", "VEX.128.F2.0F.W0 C2 /r ib", "vcmpsd", ""),
+    ("cvtsi2ss32", "VEX.128.F3.0F.W0 2A /r", "vcvtsi2ss", ""),
+    ("cvtsi2ss64", "VEX.128.F3.0F.W1 2A /r", "vcvtsi2ss", ""),
+    ("cvtsi2sd32", "VEX.128.F2.0F.W0 2A /r", "vcvtsi2sd", ""),
+    ("cvtsi2sd64", "VEX.128.F2.0F.W1 2A /r", "vcvtsi2sd", ""),
+    ("cvttss2si", "VEX.128.F3.0F.W1 2C /r", "vcvttss2si", ""),
+    ("cvttsd2si", "VEX.128.F2.0F.W1 2C /r", "vcvttsd2si", ""),
+    ("cvtss2sd", "VEX.128.F3.0F.W0 5A /r", "vcvtss2sd", ""),
+    ("cvtsd2ss", "VEX.128.F2.0F.W0 5A /r", "vcvtsd2ss", ""),
+    ("roundss", "VEX.128.66.0F3A.W0 0A /r ib", "vroundss", ""),
+    ("roundsd", "VEX.128.66.0F3A.W0 0B /r ib", "vroundsd", ""),
+    ("andps", "VEX.128.NP.0F.W0 54 /r", "vandps", ""),
+    ("andnps", "VEX.128.NP.0F.W0 55 /r", "vandnps", ""),
+    ("orps", "VEX.128.NP.0F.W0 56 /r", "vorps", ""),
+    ("xorps", "VEX.128.NP.0F.W0 57 /r", "vxorps", ""),
+    ("pcmpeqd", "VEX.128.66.0F.W0 76 /r", "vpcmpeqd", ""),
+    *(
+        (f"{name}i", f"VEX.128.66.0F.W0 {code:02X} /{digit} ib", f"v{name}", "")
+        for name, code, digit in (
+            ("psrlw", 0x71, 2), ("psraw", 0x71, 4), ("psllw", 0x71, 6),
+            ("psrld", 0x72, 2), ("psrad", 0x72, 4), ("pslld", 0x72, 6),
+            ("psrlq", 0x73, 2), ("psllq", 0x73, 6), ("psrldq", 0x73, 3), ("pslldq", 0x73, 7),
+        )
+    ),
+]
+
+_PREFIXES = {"NP": 0, "66": 1, "F3": 2, "F2": 3}
+_MAPS = {"0F": 1, "0F38": 2, "0F3A": 3}
+_SIGNED_BYTE = {0x81: 0x83, 0x69: 0x6B}
+"""Opcodes with a 32-bit immediate that have a short form."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """An encoding.
+
+    Attributes:
+        prefix: mandatory prefix; of VEX encodings its number.
+        opcode: the bytes behind REX; of VEX encodings one byte.
+        wide: REX.W or VEX.W.
+        map: opcode map of a VEX encoding, 0 for others.
+        digit: opcode extension in the place of `reg`, or -1.
+        immediate: its bytes.
+        byte_reg, byte_rm: the operand is a byte register.
+    """
+
+    prefix: int
+    opcode: bytes
+    wide: int
+    map: int
+    digit: int
+    immediate: int
+    byte_reg: bool
+    byte_rm: bool
+
+    def head(self, reg: int, v: int, index: int, base: int, force: bool) -> bytes:
+        """Everything before ModRM."""
+        if self.map:
+            if self.map == 1 and not self.wide and index < 8 and base < 8:
+                return bytes([0xC5, (reg < 8) << 7 | (~v & 15) << 3 | self.prefix, self.opcode[0]])
+            first = (reg < 8) << 7 | (index < 8) << 6 | (base < 8) << 5 | self.map
+            second = self.wide << 7 | (~v & 15) << 3 | self.prefix
+            return bytes([0xC4, first, second, self.opcode[0]])
+        rex = 0x40 | self.wide << 3 | (reg >> 3) << 2 | (index >> 3) << 1 | base >> 3
+        head = bytes([self.prefix]) if self.prefix else b""
+        return head + (bytes([rex]) if rex != 0x40 or force else b"") + self.opcode
+
+    def registers(self, reg: int, rm: int, v: int = 0) -> bytes:
+        """With a register as the second operand."""
+        if self.digit >= 0:
+            if self.map:
+                v = reg
+            reg = self.digit
+        force = (self.byte_reg and 4 <= reg < 8) or (self.byte_rm and 4 <= rm < 8)
+        return self.head(reg, v, 0, rm, force) + bytes([0xC0 | (reg & 7) << 3 | rm & 7])
+
+    def memory(
+        self, reg: int, base: int, disp: int, index: int = -1, shift: int = 0, v: int = 0
+    ) -> bytes:
+        """With `[base + index << shift + disp]` as the second operand."""
+        if self.digit >= 0:
+            reg = self.digit
+        head = self.head(reg, v, max(index, 0), base, self.byte_reg and 4 <= reg < 8)
+        low, size = (reg & 7) << 3, 4
+        if disp == 0 and base & 7 != RBP:
+            mod, size = 0, 0
+        elif -128 <= disp < 128:
+            mod, size = 0x40, 1
+        else:
+            mod = 0x80
+        if index >= 0 or base & 7 == RSP:
+            sib = shift << 6 | (index & 7 if index >= 0 else 4) << 3 | base & 7
+            operand = bytes([mod | low | 4, sib])
+        else:
+            operand = bytes([mod | low | base & 7])
+        return head + operand + disp.to_bytes(size, "little", signed=True)
+
+
+def _parse(encoding: str, bytes_of: str) -> Spec:
+    prefix = wide = vex_map = immediate = 0
+    digit = -1
+    opcode = b""
+    for token in encoding.split():
+        if token.startswith("VEX."):
+            _, _, pp, where, w = token.split(".")
+            prefix, vex_map, wide = _PREFIXES[pp], _MAPS[where], int(w == "W1")
+        elif token == "REX.W":
+            wide = 1
+        elif token.startswith("/"):
+            digit = -1 if token == "/r" else int(token[1:])
+        elif token[0] == "i":
+            immediate = {"ib": 1, "iw": 2, "id": 4}[token]
+        elif not opcode and not vex_map and token in ("66", "F2", "F3") and not wide:
+            prefix = int(token, 16)
+        else:
+            opcode += bytes([int(token, 16)])
+    return Spec(
+        prefix, opcode, wide, vex_map, digit, immediate, "r" in bytes_of, "m" in bytes_of
+    )
+
+
+MEMO = 1 << 12
+"""Entries a form remembers at most: hostile modules shall not fill memory."""
+
+
+class _Form(dict[int, bytes]):
+    """One operand form of an instruction."""
+
+    def __init__(self, encode: Callable[[int], bytes]) -> None:
+        super().__init__()
+        self._encode = encode
+
+    def __missing__(self, key: int) -> bytes:
+        found = self._encode(key)
+        if len(self) < MEMO:
+            self[key] = found
+        return found
+
+
+class Instruction:
+    """One row of the table; see the module's docstring for the forms."""
+
+    __slots__ = ("name", "rb", "rf", "ri", "rr", "rx", "spec")
+
+    def __init__(self, name: str, spec: Spec) -> None:
+        self.name = name
+        self.spec = spec
+        self.rr: dict[int, bytes] = _Form(self._registers)
+        self.rf: dict[int, bytes] = _Form(self._frame)
+        self.rb: dict[int, bytes] = _Form(self._based)
+        self.rx: dict[int, bytes] = _Form(self._indexed)
+        self.ri: dict[int, bytes] = _Form(self._immediate)
+
+    def _registers(self, key: int) -> bytes:
+        return self.spec.registers(key >> 4 & 15, key & 15, key >> 8)
+
+    def _frame(self, key: int) -> bytes:
+        return self.spec.memory(key & 15, RBP, key >> 4)
+
+    def _based(self, key: int) -> bytes:
+        return self.spec.memory(key & 15, key >> 4 & 15, key >> 8)
+
+    def _indexed(self, key: int) -> bytes:
+        return self.spec.memory(key & 15, MEMORY, key >> 8, key >> 4 & 15)
+
+    def _immediate(self, key: int) -> bytes:
+        """Register and immediate: `imm << 4 | reg`. The register is source and target."""
+        reg, imm = key & 15, key >> 4
+        short = _SIGNED_BYTE.get(self.spec.opcode[0])
+        code = self.spec.registers(reg, reg)
+        if short is not None and -128 <= imm < 128:
+            return code[:-2] + bytes([short, code[-1], imm & 0xFF])
+        size = self.spec.immediate
+        return code + (imm & (1 << 8 * size) - 1).to_bytes(size, "little")
+
+
+INSTRUCTIONS: dict[str, Instruction] = {
+    name: Instruction(name, _parse(encoding, byte_registers))
+    for name, encoding, _, byte_registers in ENCODINGS
+}
+
+
+def imm32(value: int) -> bytes:
+    """The low 32 bits."""
+    return (value & 0xFFFFFFFF).to_bytes(4, "little")
+
+
+def imm8(value: int) -> bytes:
+    return bytes([value & 0xFF])
+
+
+def move_immediate(reg: int, value: int, wide: bool) -> bytes:
+    """The shortest instruction that sets a register and leaves the flags alone."""
+    value &= 0xFFFFFFFFFFFFFFFF if wide else 0xFFFFFFFF
+    if value < 1 << 32:
+        return (b"\x41" if reg > 7 else b"") + bytes([0xB8 | reg & 7]) + imm32(value)
+    rex = 0x48 | reg >> 3
+    if value >= (1 << 64) - (1 << 31):
+        return bytes([rex, 0xC7, 0xC0 | reg & 7]) + imm32(value)
+    return bytes([rex, 0xB8 | reg & 7]) + value.to_bytes(8, "little")
