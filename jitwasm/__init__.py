@@ -23,7 +23,7 @@ from jitwasm.version import __version__
 TYPE_CHECKING = False  # as type checkers know it; importing `typing` would take longer than this
 if TYPE_CHECKING:
     from jitwasm.config import Config, Features, ImplementationLimits
-    from jitwasm.deadline import deadline
+    from jitwasm.deadlines import deadline
     from jitwasm.errors import (
         CompileError,
         ExitError,
@@ -110,7 +110,7 @@ __all__ = [
 
 _HOMES = {
     "config": ("Config", "Features", "ImplementationLimits"),
-    "deadline": ("deadline",),
+    "deadlines": ("deadline",),
     "errors": (
         "CompileError",
         "ExitError",

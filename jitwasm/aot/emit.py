@@ -12,10 +12,16 @@ from pathlib import Path
 
 from jitwasm.abi import call_conv
 from jitwasm.aot.archive import archive
-from jitwasm.aot.glue import SECTION, Glue, typed_entry
+from jitwasm.aot.glue import Glue, typed_entry
 from jitwasm.aot.header import header
 from jitwasm.aot.naming import check_prefix
-from jitwasm.aot.runtime import DECLARATIONS, libcalls_ir, runtime_ir
+from jitwasm.aot.runtime import (
+    DECLARATIONS,
+    SECTION,
+    libcalls_ir,
+    memory_functions,
+    runtime_ir,
+)
 from jitwasm.backend.codegen import TargetSpec, compile_assembly, compile_unit, host_target
 from jitwasm.backend.elf import ObjectFile
 from jitwasm.config import Config
@@ -160,6 +166,7 @@ def module_ir(info: ModuleInfo, functions: Iterable[FunctionIR], options: AotOpt
         bool(universal),
     )
     parts = [
+        memory_functions(),
         glue.ir(),
         *(_internal(function.text) for function in functions),
         *(typed_entry(f.funcidx, call_conv(info.func_type(f.funcidx))) for f in universal),

@@ -15,7 +15,7 @@ from jitwasm.abi import ENV, FUNCREF, OVERFLOW_SLOT, CallConv, call_conv
 from jitwasm.aot.capi import CResult, c_result
 from jitwasm.aot.layout import STATE, InstanceLayout
 from jitwasm.aot.naming import export_symbol, import_symbol
-from jitwasm.aot.runtime import ACTIVATION_WORDS
+from jitwasm.aot.runtime import ACTIVATION_WORDS, SECTION
 from jitwasm.frontend.emit import universal
 from jitwasm.frontend.moduleinfo import ModuleInfo
 from jitwasm.types import (
@@ -31,13 +31,11 @@ from jitwasm.types import (
     ValType,
 )
 
-__all__ = ["SECTION", "Glue", "IRFunction", "ImportMember", "import_members"]
+__all__ = ["Glue", "IRFunction", "ImportMember", "import_members"]
 
 _PREVIOUS, _CODE = 64, 72
 VM = "%vm"
 MAX_TABLE = 10_000_000
-SECTION = "jwtext"
-"""The section of all code whose faults are traps."""
 
 
 class IRFunction:

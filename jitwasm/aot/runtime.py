@@ -18,7 +18,17 @@ from jitwasm.abi import MEMORY_RECORD, TABLE_RECORD
 from jitwasm.backend.runtime.assemble import part_text
 from jitwasm.trapcodes import TrapCode
 
-__all__ = ["ACTIVATION_WORDS", "DECLARATIONS", "libcalls_ir", "runtime_ir"]
+__all__ = [
+    "ACTIVATION_WORDS",
+    "DECLARATIONS",
+    "SECTION",
+    "libcalls_ir",
+    "memory_functions",
+    "runtime_ir",
+]
+
+SECTION = "jwtext"
+"""The section of all code whose faults are traps."""
 
 ACTIVATION_WORDS = 10
 _PREVIOUS, _CODE = 64, 72
@@ -327,6 +337,16 @@ def runtime_ir(signals: bool) -> str:
         else _define("void @jw_rt_prepare()", "  ret void\n")
     )
     return _set_jump() + _address_space() + _traps() + prepare
+
+
+def memory_functions() -> str:
+    """memcpy, memmove and memset for this object alone, among the wasm code.
+
+    LLVM makes calls of them from loops over linear memory, whose faults must be traps.
+    """
+    text = part_text("wasm").replace(".globl \\5Cname", "")
+    section = f'.section {SECTION},\\22ax\\22,@progbits'
+    return text.replace('module asm ".text"', f'module asm "{section}"') + '\nmodule asm ".text"'
 
 
 _DEFINITION = re.compile(r"^define ([^@\n]*)@([\w.]+)(\(.*\)) (?:uwtable )?\{$", re.M)

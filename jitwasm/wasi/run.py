@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from subprocess import CalledProcessError, CompletedProcess, TimeoutExpired
 
 from jitwasm.config import Config
-from jitwasm.deadline import deadline
+from jitwasm.deadlines import deadline
 from jitwasm.errors import ExitError, LinkError, Trap
 from jitwasm.instance import Instance
 from jitwasm.pipeline import Module

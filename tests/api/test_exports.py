@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +43,12 @@ def test_public_methods_are_documented(name: str) -> None:
 def test_every_public_name_has_one_home() -> None:
     homes = [name for names in jitwasm._HOMES.values() for name in names]
     assert sorted([*homes, "__version__"]) == jitwasm.__all__
+
+
+def test_no_module_has_the_name_of_a_public_thing() -> None:
+    # Importing a submodule sets an attribute of the package, whatever was there.
+    folder = Path(jitwasm.__file__).parent
+    assert not {path.stem for path in folder.iterdir()} & set(jitwasm.__all__)
 
 
 def test_another_name_is_an_attribute_error() -> None:

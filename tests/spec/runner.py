@@ -274,7 +274,7 @@ class Runner:
         if not self.engine.threads:
             raise Unsupported("threads")
         if command.name not in self._threads:
-            raise Failure(f"no thread {command.name}")
+            raise Failure(f"no thread {command.name}: its module failed")
         thread, report = self._threads.pop(command.name)
         thread.join(THREAD_TIMEOUT)
         if thread.is_alive():

@@ -122,7 +122,7 @@ ENCODINGS: list[tuple[str, str, str, str]] = [
     ("store32", "89 /r", "mov", ""),
     ("store64", "REX.W 89 /r", "mov", ""),
     ("store16", "66 89 /r", "mov", ""),
-    ("store8", "88 /r", "mov", "r"),
+    ("store8", "88 /r", "mov", "rm"),
     ("store32i", "C7 /0 id", "mov", ""),
     ("store64i", "REX.W C7 /0 id", "mov", ""),
     ("store16i", "66 C7 /0 iw", "mov", ""),

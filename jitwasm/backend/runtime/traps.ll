@@ -37,15 +37,59 @@ entry:
   %sp = load i64, ptr %sp.p
   %end.p = getelementptr i8, ptr %act, i64 <registers.rsp>
   %end = load i64, ptr %end.p
-  %size = sub i64 %end, %sp
-  %sane = icmp ult i64 %size, 1099511627776
-  %large = icmp ugt i64 %size, <TRAP_STACK>
-  %bounded = select i1 %large, i64 <TRAP_STACK>, i64 %size
-  %kept.size = select i1 %sane, i64 %bounded, i64 0
-  set %kept.size, %ts ThreadState.trap_stack_size
+  %whole = sub i64 %end, %sp
+  %large = icmp ugt i64 %whole, <TRAP_STACK>
+  %size = select i1 %large, i64 <TRAP_STACK>, i64 %whole
+  set %size, %ts ThreadState.trap_stack_size
   %copy = get %ts ThreadState.trap_stack
+  %limit = get %ts ThreadState.stack_limit
+  %low = icmp ult i64 %sp, %limit
+  br i1 %low, label %careful, label %simple
+simple:
   %from = inttoptr i64 %sp to ptr
-  call void @llvm.memcpy.p0.p0.i64(ptr %copy, ptr %from, i64 %kept.size, i1 false)
+  call void @llvm.memcpy.p0.p0.i64(ptr %copy, ptr %from, i64 %size, i1 false)
+  ret void
+careful:
+  call void @jw_save_end_of_stack(ptr %ts, ptr %copy, i64 %sp, i64 %size)
+  ret void
+}
+
+; The same at the stack's end: the pages at the stack pointer may be the ones that do not exist. The
+; kernel tells what can be read, process_vm_readv; what cannot is taken for zeros.
+define void @jw_save_end_of_stack(ptr %ts, ptr %copy, i64 %sp, i64 %size) {
+entry:
+  %local = alloca [2 x i64]
+  %remote = alloca [2 x i64]
+  %pid.32 = call i32 @getpid()
+  %pid = zext i32 %pid.32 to i64
+  call void @llvm.memset.p0.i64(ptr %copy, i8 0, i64 %size, i1 false)
+  %end = add i64 %sp, %size
+  br label %try
+try:
+  %from = phi i64 [ %sp, %entry ], [ %next, %failed ]
+  %past = icmp uge i64 %from, %end
+  br i1 %past, label %nothing, label %read
+read:
+  %skipped = sub i64 %from, %sp
+  %length = sub i64 %end, %from
+  %to = getelementptr i8, ptr %copy, i64 %skipped
+  store ptr %to, ptr %local
+  %local.size = getelementptr i8, ptr %local, i64 8
+  store i64 %length, ptr %local.size
+  store i64 %from, ptr %remote
+  %remote.size = getelementptr i8, ptr %remote, i64 8
+  store i64 %length, ptr %remote.size
+  %rc = call i64 (i64, ...) @syscall(i64 310, i64 %pid, ptr %local, i64 1, ptr %remote, i64 1, i64 0)
+  %done = icmp sgt i64 %rc, 0
+  br i1 %done, label %out, label %failed
+failed:
+  %page = and i64 %from, -4096
+  %next = add i64 %page, 4096
+  br label %try
+nothing:
+  set 0, %ts ThreadState.trap_stack_size
+  br label %out
+out:
   ret void
 }
 

@@ -1,0 +1,303 @@
+"""FunctionCompiler: the state of one function's compilation, its frames, jumps and traps.
+
+Layout of a function: prologue, body, epilogue, traps, literals. The prologue is written last, when
+the frame's size and the registers used are known. Nothing in the body depends on its length.
+
+    rbp + 8             return address
+    rbp                 caller's rbp
+    rbp - 8 …           r15, r14, rbx, r12, r13: where used
+    homes               of locals without a register, and of those whose register calls clobber
+    slots               of stack positions, downwards
+
+Where control flow merges, all operands below the frame's height are in their slots or constants;
+a single result is in rax or xmm0, several are in their slots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from jitwasm.backend.baseline import prologue
+from jitwasm.backend.baseline.allocator import Allocator
+from jitwasm.backend.baseline.assembler import (
+    INSTRUCTIONS,
+    MEMORY,
+    RAX,
+    VMCTX,
+    imm32,
+)
+from jitwasm.backend.baseline.moves import parallel_move
+from jitwasm.backend.baseline.operands import (
+    INT_RESULTS,
+    KIND,
+    PAYLOAD,
+    SLOT,
+    TEMP_MASK,
+    V128,
+    XMM_MASK,
+)
+from jitwasm.backend.baseline.program import FLOAT, INT, OVERFLOW, CallPlan, Program
+from jitwasm.trapcodes import TrapCode
+
+__all__ = ["BLOCK", "ELSE", "FUNCTION", "IF", "LOOP", "Frame", "FunctionCompiler", "Handler"]
+
+FUNCTION, BLOCK, LOOP, IF, ELSE = range(5)
+MOV64B = INSTRUCTIONS["mov64"].rb
+STORES = [INSTRUCTIONS[n].rb for n in ("store32", "store64", "store_f32", "store_f64", "store_v128")]
+
+JCC = tuple(bytes([0x0F, 0x80 | cc]) for cc in range(16))
+_JCC_UNKNOWN = tuple(code + bytes(4) for code in JCC)
+
+
+class Frame:
+    """A control frame.
+
+    Attributes:
+        kind: FUNCTION, BLOCK, LOOP, IF or ELSE.
+        height: operands below it.
+        params, results: type codes.
+        position: of a loop's header in the code.
+        jumps: where displacements to its end are to be filled in.
+        entries: the same for jump tables: (where, position of the table).
+        otherwise: of an `if`: the displacement to its else branch; else -1.
+        start: of an `if`: its parameters' operands.
+    """
+
+    __slots__ = (
+        "entries", "height", "jumps", "kind", "otherwise", "params", "position", "results", "start",
+    )
+
+    def __init__(
+        self, kind: int, height: int, params: Sequence[int], results: Sequence[int]
+    ) -> None:
+        self.kind = kind
+        self.height = height
+        self.params = params
+        self.results = results
+        self.position: int = 0
+        self.jumps: list[int] = []
+        self.entries: list[tuple[int, int]] = []
+        self.otherwise: int = -1
+        self.start: list[int] = []
+
+
+class FunctionCompiler(Allocator):
+    """One function being compiled.
+
+    Attributes:
+        program: the module.
+        code: the body.
+        plan: how it is called.
+        frames: control frames, the function's own first.
+        dead: whether the present position cannot be reached.
+        short_locals: locals below it can be recognised by one byte and have a place in `pins`.
+        uses_memory: whether memory 0's base register is used.
+        save, restore: code around calls for the pins that they clobber.
+        traps: (displacement of a jump, trap code).
+    """
+
+    def __init__(self, program: Program, funcidx: int, code: bytes) -> None:
+        super().__init__()
+        self.program = program
+        self.code = code
+        self.plan: CallPlan = program.plans[funcidx]
+        self.frames: list[Frame] = []
+        self.dead: bool = False
+        self.short_locals: int = 0
+        self.uses_memory: bool = False
+        self.save: bytes = b""
+        self.restore: bytes = b""
+        self.traps: list[tuple[int, int]] = []
+        self.frame_size: int = 0
+
+    # -- immediates ------------------------------------------------------------------------------
+
+    def u32(self, pos: int) -> tuple[int, int]:
+        """An unsigned integer and the position behind it."""
+        code = self.code
+        byte = code[pos]
+        if byte < 0x80:
+            return byte, pos + 1
+        result, shift = byte & 0x7F, 7
+        while True:
+            pos += 1
+            byte = code[pos]
+            if byte < 0x80:
+                return result | byte << shift, pos + 1
+            result |= (byte & 0x7F) << shift
+            shift += 7
+
+    def signed(self, pos: int) -> tuple[int, int]:
+        """A signed integer and the position behind it."""
+        start = pos
+        value, pos = self.u32(pos)
+        bits = 7 * (pos - start)
+        return value - (value >> bits - 1 << bits), pos
+
+    # -- jumps and traps -------------------------------------------------------------------------
+
+    def jump(self, frame: Frame) -> None:
+        out = self.out
+        if frame.kind == LOOP:
+            distance = frame.position - len(out) - 2
+            if distance >= -128:
+                out += bytes([0xEB, distance & 0xFF])
+            else:
+                out += b"\xe9" + imm32(distance - 3)
+        else:
+            out += b"\xe9\0\0\0\0"
+            frame.jumps.append(len(out) - 4)
+
+    def jump_if(self, cc: int, frame: Frame) -> None:
+        out = self.out
+        if frame.kind == LOOP:
+            distance = frame.position - len(out) - 2
+            if distance >= -128:
+                out += bytes([0x70 | cc, distance & 0xFF])
+            else:
+                out += JCC[cc] + imm32(distance - 4)
+        else:
+            out += _JCC_UNKNOWN[cc]
+            frame.jumps.append(len(out) - 4)
+
+    def patch(self, at: int) -> None:
+        """Let the displacement at `at` lead here."""
+        self.out[at : at + 4] = (len(self.out) - at - 4).to_bytes(4, "little")
+
+    def skip_if(self, cc: int) -> int:
+        """A short jump forward; give what is returned to `land`."""
+        self.out += bytes([0x70 | cc, 0])
+        return len(self.out)
+
+    def skip(self) -> int:
+        self.out += b"\xeb\0"
+        return len(self.out)
+
+    def land(self, at: int) -> None:
+        """A short jump leads here."""
+        distance = len(self.out) - at
+        assert distance < 128
+        self.out[at - 1] = distance
+
+    def trap_if(self, cc: int, code: TrapCode) -> None:
+        self.out += _JCC_UNKNOWN[cc]
+        self.traps.append((len(self.out) - 4, code))
+
+    def trap(self, code: TrapCode) -> None:
+        self.out += trap_instruction(code)
+
+    # -- results ---------------------------------------------------------------------------------
+
+    def move_results(self, frame: Frame) -> None:
+        """Bring what a branch to the frame takes along to where it is expected.
+
+        Changes nothing but the code, so that it may stand on a conditional path.
+        """
+        if frame.kind == FUNCTION:
+            self._move_returned()
+            return
+        types = frame.params if frame.kind == LOOP else frame.results
+        count = len(types)
+        if not count:
+            return
+        stack = self.stack
+        if count == 1 and frame.kind != LOOP:
+            if types[0] < 2:
+                self.load(RAX, stack[-1])
+            else:
+                self.xload(0, stack[-1])
+            return
+        base = len(stack) - count
+        for i in range(count):
+            self.store(self.slot(frame.height + i), stack[base + i])
+
+    def _move_returned(self) -> None:
+        plan = self.plan
+        count = len(plan.results)
+        if not count:
+            return
+        operands = self.stack[len(self.stack) - count :]
+        if plan.overflow_results:
+            self.uses_memory = True  # r14 is free here, as the epilogue restores it
+            self.out += MOV64B[VMCTX << 4 | MEMORY]
+        ints: list[tuple[int, int]] = []
+        floats: list[tuple[int, int]] = []
+        for operand, (type_, where, number) in zip(operands, plan.results, strict=True):
+            if where == INT:
+                ints.append((INT_RESULTS[number], operand))
+            elif where == FLOAT:
+                floats.append((number, operand))
+            else:
+                self.store_far(MEMORY, 16 * number, operand)
+        parallel_move(self, ints, floats)
+
+    def store_far(self, base: int, disp: int, operand: int) -> None:
+        """Copy an operand to memory outside the frame; changes no register."""
+        kind, payload, type_ = operand & KIND, operand >> PAYLOAD, operand >> 3 & 7
+        key = disp << 4 | base
+        if kind == 1 or kind == 2:
+            self.out += STORES[type_][key << 4 | payload]
+            return
+        if kind == 3 and self.pins[payload] >= 0:
+            self.out += STORES[type_][key << 4 | self.pins[payload]]
+            return
+        if kind == 0:
+            store = INSTRUCTIONS["store32i"].rb
+            for part in range(0, {0: 4, 2: 4, V128: 16}.get(type_, 8), 4):
+                word = payload >> 8 * part
+                self.out += store[((disp + part) << 4 | base) << 4] + imm32(word)
+            return
+        source = self.homes[payload] if kind == 3 else self.slot_base - self.slot_size * payload
+        for part in (0, 8) if type_ == V128 else (0,):
+            self.out += INSTRUCTIONS["push"].rf[(source + part) << 4]
+            self.out += INSTRUCTIONS["pop"].rb[((disp + part) << 4 | base) << 4]
+
+    def reset(self, height: int) -> None:
+        """Forget the operands above a height, and all registers: all others are in slots."""
+        del self.stack[height:]
+        self.free = TEMP_MASK
+        self.xfree = XMM_MASK
+
+    def push_slots(self, types: Sequence[int]) -> None:
+        stack = self.stack
+        for type_ in types:
+            stack.append(len(stack) << PAYLOAD | type_ << 3 | SLOT)
+
+    # -- the whole -------------------------------------------------------------------------------
+
+    def finish(self) -> bytes:
+        """The function's code, once its body has been compiled."""
+        out = self.out
+        for at in self.frames_of_function:
+            self.patch(at)
+        out += prologue.epilogue(self)
+        for at, code in self.traps:
+            self.patch(at)
+            out += trap_instruction(code)
+        self._place_literals()
+        head = prologue.prologue(self)
+        self.head = len(head)
+        return bytes(head + out)
+
+    def _place_literals(self) -> None:
+        out = self.out
+        places: dict[int, int] = {}
+        for at, literal in sorted(self.literals, key=lambda row: -(row[1] & 31)):
+            place = places.get(literal)
+            if place is None:
+                size = literal & 31
+                place = places[literal] = len(out)
+                out += (literal >> 5).to_bytes(size, "little")
+            out[at : at + 4] = (place - at - 4).to_bytes(4, "little")
+
+    frames_of_function: list[int] = []
+    head: int = 0
+
+
+Handler = tuple[Any, Any]
+
+
+def trap_instruction(code: int) -> bytes:
+    """`ud1 eax, [rax + code]`: the signal handler reads the code."""
+    return bytes([0x0F, 0xB9, 0x40, code])

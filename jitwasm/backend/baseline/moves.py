@@ -1,0 +1,66 @@
+"""Parallel moves: operands to the registers where a call or return wants them."""
+
+from __future__ import annotations
+
+from jitwasm.backend.baseline.allocator import Allocator
+from jitwasm.backend.baseline.assembler import INSTRUCTIONS
+from jitwasm.backend.baseline.operands import KIND, PAYLOAD, REG, XMM
+
+__all__ = ["parallel_move"]
+
+_MOV = INSTRUCTIONS["mov64"].rr
+_XCHG = INSTRUCTIONS["xchg64"].rr
+_MOVAPS = INSTRUCTIONS["movaps"].rr
+_XORPS = INSTRUCTIONS["xorps"].rr
+
+
+def parallel_move(
+    f: Allocator, ints: list[tuple[int, int]], floats: list[tuple[int, int]]
+) -> None:
+    """Load each operand into its register, as if all at once; (register, operand) pairs.
+
+    What is in registers of the same set goes first, the rest cannot be overwritten any more.
+    """
+    for wanted, kind in ((ints, REG), (floats, XMM)):
+        pending: dict[int, int] = {}
+        rest: list[tuple[int, int]] = []
+        for pair in wanted:
+            reg, operand = pair
+            if operand & KIND == kind:
+                if operand >> PAYLOAD != reg:
+                    pending[reg] = operand >> PAYLOAD
+            else:
+                rest.append(pair)
+        if pending:
+            _permute(f, pending, kind == REG)
+        for reg, operand in rest:
+            if kind == REG:
+                f.load(reg, operand)
+            else:
+                f.xload(reg, operand)
+
+
+def _permute(f: Allocator, pending: dict[int, int], is_int: bool) -> None:
+    """Moves between registers: target -> source."""
+    while pending:
+        sources = pending.values()
+        ready = [target for target in pending if target not in sources]
+        if ready:
+            for target in ready:
+                source = pending.pop(target)
+                f.out += (_MOV if is_int else _MOVAPS)[target << 4 | source]
+            continue
+        # Only cycles are left.
+        target, source = pending.popitem()
+        if is_int:
+            f.out += _XCHG[target << 4 | source]
+        else:
+            for d, s in ((target, source), (source, target), (target, source)):
+                f.out += _XORPS[d << 8 | d << 4 | s]
+        # What was in `target` is in `source` now.
+        for other, wanted in list(pending.items()):
+            if wanted == target:
+                if other == source:
+                    del pending[other]
+                else:
+                    pending[other] = source

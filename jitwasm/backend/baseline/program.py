@@ -1,0 +1,123 @@
+"""What the compiler of functions knows about a module: declarations and tables, all plain data.
+
+The layer above hands in the module's declarations (anything with the attributes of
+`Declarations`) and the rows of the instruction table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from jitwasm.abi import VMLayout, call_conv
+from jitwasm.backend.baseline.operands import type_code
+from jitwasm.types import DefType, FuncType, GlobalType, I64, MemoryType, TableType
+
+__all__ = ["CallPlan", "Declarations", "FLOAT", "INT", "InstructionRow", "OVERFLOW", "Program"]
+
+InstructionRow = tuple[int, str, tuple[str, ...]]
+"""Code (prefixed: `prefix << 12 | sub`), mnemonic, kinds of immediates."""
+
+
+class Declarations(Protocol):
+    """The index spaces of a module, imports first."""
+
+    types: list[DefType]
+    functions: list[DefType]
+    tables: list[TableType]
+    memories: list[MemoryType]
+    globals: list[GlobalType]
+    imported_functions: int
+    imported_globals: int
+
+    @property
+    def layout(self) -> VMLayout: ...
+
+
+INT, FLOAT, OVERFLOW = range(3)
+
+
+@dataclass(frozen=True)
+class CallPlan:
+    """How a function type is called: for each parameter and result (type code, where, number).
+
+    `where` is INT or FLOAT, the number then counts registers, or OVERFLOW with a slot.
+    """
+
+    params: tuple[tuple[int, int, int], ...]
+    results: tuple[tuple[int, int, int], ...]
+    overflow_params: int
+    overflow_results: int
+
+
+def call_plan(type_: FuncType) -> CallPlan:
+    conv = call_conv(type_)
+    sides = []
+    for locs in (conv.params, conv.results):
+        used = [0, 0]
+        places = []
+        for loc in locs:
+            code, where = type_code(loc.type), FLOAT if loc.type.is_float else INT
+            if loc.slot is not None:
+                places.append((code, OVERFLOW, loc.slot))
+            else:
+                places.append((code, where, used[where]))
+                used[where] += 1
+        sides.append(tuple(places))
+    return CallPlan(sides[0], sides[1], conv.overflow_params, conv.overflow_results)
+
+
+class Program:
+    """A module, prepared for compiling its functions.
+
+    Attributes:
+        declarations, layout: of the module.
+        plans: a CallPlan for each funcidx.
+        globals: type codes by globalidx.
+        memory_base: offset in vmctx of memory 0's base, if accesses to it are guarded by pages
+            and indexed by i32; else -1.
+        explicit: whether accesses are checked by comparisons.
+        entries: handler and row by first byte (see dispatch.py).
+        immediates: kinds of immediates by opcode, prefixed ones too.
+    """
+
+    def __init__(
+        self,
+        declarations: Declarations,
+        explicit: bool,
+        rows: Iterable[InstructionRow],
+    ) -> None:
+        self.declarations = declarations
+        self.layout = declarations.layout
+        self.explicit = explicit
+        self._plans: dict[FuncType, CallPlan] = {}
+        self.plans: list[CallPlan] = [self.plan(type_) for type_ in declarations.functions]
+        self.globals: list[int] = [type_code(row.value) for row in declarations.globals]
+        memories = declarations.memories
+        plain = bool(memories) and memories[0].addr is not I64 and not explicit
+        self.memory_base = self.layout.memory_base(0) if plain else -1
+        self.immediates: dict[int, tuple[str, ...]] = {code: kinds for code, _, kinds in rows}
+        self.block_types: dict[int, tuple[Sequence[int], Sequence[int]]] = {}
+        self.entries: tuple[tuple[Any, Any], ...] = ()
+
+    def plan(self, type_: DefType) -> CallPlan:
+        """How functions of a type are called."""
+        comp = type_.comp
+        assert isinstance(comp, FuncType)
+        found = self._plans.get(comp)
+        if found is None:
+            found = self._plans[comp] = call_plan(comp)
+        return found
+
+    def block_type(self, typeidx: int) -> tuple[Sequence[int], Sequence[int]]:
+        """Type codes of the parameters and results of a block with a type index."""
+        found = self.block_types.get(typeidx)
+        if found is None:
+            comp = self.declarations.types[typeidx].comp
+            assert isinstance(comp, FuncType)
+            found = self.block_types[typeidx] = (
+                tuple(map(type_code, comp.params)),
+                tuple(map(type_code, comp.results)),
+            )
+        return found
