@@ -7,6 +7,7 @@ background; `feed` blocks while too many units wait, which is what holds back a 
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import sys
@@ -18,7 +19,7 @@ from typing import Any
 
 from jitwasm.abi import ABI_VERSION
 from jitwasm.backend import llvm
-from jitwasm.backend.codegen import compile_unit, host_target
+from jitwasm.backend.codegen import TargetSpec, compile_unit, host_target
 from jitwasm.backend.scheduler import Scheduler, shared_pool
 from jitwasm.backend.units import CompileUnit, UnitBuilder
 from jitwasm.config import Config, default_config
@@ -47,6 +48,9 @@ OPTIMIZED_CODE_BYTES = 20_000
 """Code sections up to this size are optimised where the configuration leaves it open; beyond, LLVM
 would take longer than anyone waits."""
 
+OPTIMIZED_FUNCTION_BYTES = 64_000
+"""As above, of a single function: LLVM's optimisers take more than linear time."""
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -71,17 +75,18 @@ class _CodeCompiler:
     """What follows the start of the code section: functions in, objects out."""
 
     def __init__(self, start: CodeStart, config: Config, executor: Executor | None) -> None:
-        level = config.opt_level
+        level, max_optimized = config.opt_level, None
         if level is None:
             level = 2 if start.size <= OPTIMIZED_CODE_BYTES else 0
+            max_optimized = OPTIMIZED_FUNCTION_BYTES
         self.functions_total = start.count
         self.functions_translated = 0
         self.fingerprint = machine_fingerprint()
         self._translator = Translator(start.info, config)
-        self._units = UnitBuilder(start.info.layout, level)
+        self._units = UnitBuilder(start.info.layout, level, max_optimized)
         workers = config.threads or len(os.sched_getaffinity(0))
         self.scheduler = Scheduler(
-            functools.partial(compile_unit, target=host_target(level), verify=config.verify_ir),
+            functools.partial(_compile, target=host_target(level), verify=config.verify_ir),
             executor or shared_pool(config.threads),
             max_pending=2 * workers + 2,
         )
@@ -98,9 +103,15 @@ class _CodeCompiler:
         self._submit(self._units.flush())
         return self.scheduler.results()
 
-    def _submit(self, unit: CompileUnit | None) -> None:
-        if unit is not None:
+    def _submit(self, units: Sequence[CompileUnit]) -> None:
+        for unit in units:
             self.scheduler.submit(unit)
+
+
+def _compile(unit: CompileUnit, target: TargetSpec, verify: bool) -> bytes:
+    # A function of the module, so that executors of other processes can be sent to it.
+    target = dataclasses.replace(target, opt_level=unit.opt_level)
+    return compile_unit(unit.text, target, verify)
 
 
 class CompileSession:

@@ -133,15 +133,15 @@ class Scheduler:
     """
 
     def __init__(
-        self, compile_text: Callable[[str], bytes], executor: Executor, max_pending: int
+        self, compile: Callable[[CompileUnit], bytes], executor: Executor, max_pending: int
     ) -> None:
-        """Compile units by calling `compile_text(unit.text)` on `executor`.
+        """Compile units by calling `compile(unit)` on `executor`.
 
         Args:
             max_pending: how many units may be queued or running; `submit` then blocks.
         """
         self.functions_compiled = 0
-        self._compile = compile_text
+        self._compile = compile
         self._executor = executor
         self._slots = threading.Semaphore(max_pending)
         self._lock = threading.Lock()
@@ -162,7 +162,7 @@ class Scheduler:
         self._slots.acquire()
         try:
             self._check()
-            future = self._executor.submit(self._compile, unit.text)
+            future = self._executor.submit(self._compile, unit)
         except BaseException:
             self._slots.release()
             raise

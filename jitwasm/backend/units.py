@@ -18,7 +18,7 @@ typed callers may be in the same unit.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jitwasm.abi import VMLayout, function_symbol
@@ -38,12 +38,14 @@ class CompileUnit:
 
     Attributes:
         index: its number in the module.
+        opt_level: at which it is to be compiled.
         funcidxs: the functions it defines.
         text: LLVM assembly without target triple and data layout.
         body_size: bytes of wasm code, the measure of cost.
     """
 
     index: int
+    opt_level: int
     funcidxs: tuple[int, ...]
     text: str
     body_size: int
@@ -55,43 +57,57 @@ class CompileUnit:
 
 
 class UnitBuilder:
-    """Batches functions, in the order they come.
+    """Batches functions, in the order they come."""
 
-    `add` gives a unit when one has become full; `flush` gives what is left.
-    """
+    def __init__(
+        self, layout: VMLayout, opt_level: int, max_optimized: int | None = None
+    ) -> None:
+        """Start the units of a module.
 
-    def __init__(self, layout: VMLayout, opt_level: int) -> None:
+        Args:
+            layout: of the module's vmctx.
+            opt_level: at which units are compiled.
+            max_optimized: functions with more bytes of wasm code than this have a unit of their
+                own, to be compiled at level 0: LLVM's optimisers take more than linear time.
+        """
         self._layout = layout
+        self._opt_level = opt_level
         self._max_bytes = MAX_BODY_BYTES[opt_level]
+        self._max_optimized = max_optimized
         self._pending: list[FunctionIR] = []
         self._pending_bytes = 0
         self._count = 0
 
-    def add(self, function: FunctionIR) -> CompileUnit | None:
+    def add(self, function: FunctionIR) -> list[CompileUnit]:
+        """Add a function; the units that are full now."""
+        if self._max_optimized is not None and function.body_size > self._max_optimized:
+            return [*self.flush(), self._unit([function], 0)]
         self._pending.append(function)
         self._pending_bytes += function.body_size
         if self._pending_bytes >= self._max_bytes or len(self._pending) >= MAX_FUNCTIONS:
             return self.flush()
-        return None
+        return []
 
-    def flush(self) -> CompileUnit | None:
+    def flush(self) -> list[CompileUnit]:
+        """A unit of what is left, if anything is."""
         if not self._pending:
-            return None
-        unit = CompileUnit(
-            index=self._count,
-            funcidxs=tuple(function.funcidx for function in self._pending),
-            text=unit_text(self._pending, self._layout),
-            body_size=self._pending_bytes,
-        )
+            return []
+        functions, self._pending, self._pending_bytes = self._pending, [], 0
+        return [self._unit(functions, self._opt_level)]
+
+    def _unit(self, functions: Sequence[FunctionIR], opt_level: int) -> CompileUnit:
         self._count += 1
-        self._pending = []
-        self._pending_bytes = 0
-        return unit
+        return CompileUnit(
+            index=self._count - 1,
+            opt_level=opt_level,
+            funcidxs=tuple(function.funcidx for function in functions),
+            text=unit_text(functions, self._layout),
+            body_size=sum(function.body_size for function in functions),
+        )
 
 
-def unit_text(functions: Iterable[FunctionIR], layout: VMLayout) -> str:
+def unit_text(functions: Sequence[FunctionIR], layout: VMLayout) -> str:
     """One LLVM module that defines these functions and stubs for all others they call."""
-    functions = tuple(functions)
     defined = {function.funcidx for function in functions if not function.universal}
     universal = {function.funcidx for function in functions if function.universal}
     called = {i: fn_ir for function in functions for i, fn_ir in function.calls.items()}

@@ -31,7 +31,7 @@ def test_public_things_say_that_they_are_jitwasms(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(set(jitwasm.__all__) - {"__version__"}))
 def test_public_methods_are_documented(name: str) -> None:
     value = getattr(jitwasm, name)
-    if not inspect.isclass(value) or not value.__module__ == "jitwasm":
+    if not inspect.isclass(value) or name == "MemoryDirectory":  # it has the methods of a Directory
         return
     for member, found in vars(value).items():
         if member.startswith("_") or not (inspect.isfunction(found) or isinstance(found, property)):

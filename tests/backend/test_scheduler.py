@@ -17,11 +17,11 @@ TIMEOUT = 60
 
 
 def unit(index: int, functions: int = 1) -> CompileUnit:
-    return CompileUnit(index, tuple(range(functions)), f"unit {index}", 1)
+    return CompileUnit(index, 0, tuple(range(functions)), f"unit {index}", 1)
 
 
-def encode(text: str) -> bytes:
-    return text.encode()
+def encode(unit: CompileUnit) -> bytes:
+    return unit.text.encode()
 
 
 class Gate:
@@ -32,11 +32,11 @@ class Gate:
         self.started: list[str] = []
         self.entered = threading.Semaphore(0)
 
-    def __call__(self, text: str) -> bytes:
-        self.started.append(text)
+    def __call__(self, unit: CompileUnit) -> bytes:
+        self.started.append(unit.text)
         self.entered.release()
         assert self.open.wait(TIMEOUT)
-        return text.encode()
+        return unit.text.encode()
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_results_come_in_the_order_of_the_units(pool) -> None:
 
 def test_units_run_at_the_same_time(pool) -> None:
     meeting = threading.Barrier(2, timeout=TIMEOUT)
-    scheduler = Scheduler(lambda text: bytes(meeting.wait()), pool, max_pending=2)
+    scheduler = Scheduler(lambda unit: bytes(meeting.wait()), pool, max_pending=2)
     scheduler.submit(unit(0))
     scheduler.submit(unit(1))
     scheduler.results()
@@ -103,12 +103,12 @@ def test_the_first_error_stops_everything(pool) -> None:
     gate = Gate()
     error = ValueError("broken")
 
-    def compile_text(text: str) -> bytes:
-        if text == "unit 1":
+    def compile(unit: CompileUnit) -> bytes:
+        if unit.index == 1:
             raise error
-        return gate(text)
+        return gate(unit)
 
-    scheduler = Scheduler(compile_text, pool, max_pending=10)
+    scheduler = Scheduler(compile, pool, max_pending=10)
     scheduler.submit(unit(0))
     gate.entered.acquire(timeout=TIMEOUT)
     failed = scheduler.submit(unit(1))
@@ -126,11 +126,11 @@ def test_the_first_error_stops_everything(pool) -> None:
 def test_a_blocked_submit_gets_the_error(pool) -> None:
     gate = Gate()
 
-    def compile_text(text: str) -> bytes:
-        gate(text)
-        raise ValueError(text)
+    def compile(unit: CompileUnit) -> bytes:
+        gate(unit)
+        raise ValueError(unit.text)
 
-    scheduler = Scheduler(compile_text, pool, max_pending=1)
+    scheduler = Scheduler(compile, pool, max_pending=1)
     scheduler.submit(unit(0))
     blocked = in_thread(scheduler.submit, unit(1))
     gate.open.set()
@@ -206,13 +206,13 @@ def test_a_pool_that_is_shut_down_refuses_work() -> None:
 def test_shutdown_finishes_what_is_queued_unless_told_otherwise() -> None:
     gate = Gate()
     pool = WorkerPool(1)
-    running = pool.submit(gate, "first")
+    running = pool.submit(gate, unit(0))
     gate.entered.acquire(timeout=TIMEOUT)
-    queued = pool.submit(encode, "second")
+    queued = pool.submit(encode, unit(1))
     pool.shutdown(wait=False)
     gate.open.set()
-    assert running.result(TIMEOUT) == b"first"
-    assert queued.result(TIMEOUT) == b"second"
+    assert running.result(TIMEOUT) == b"unit 0"
+    assert queued.result(TIMEOUT) == b"unit 1"
 
 
 def test_the_shared_pool_is_one_for_all() -> None:

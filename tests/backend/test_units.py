@@ -114,32 +114,42 @@ def test_a_universal_function_is_also_known_by_its_typed_name(level: int) -> Non
 def test_a_unit_ends_where_it_is_full() -> None:
     builder = UnitBuilder(LAYOUT, 0)
     size = MAX_BODY_BYTES[0] // 4
-    units = [builder.add(function(i, body_size=size)) for i in range(2, 10)]
-    assert [unit.funcidxs for unit in units if unit] == [(2, 3, 4, 5), (6, 7, 8, 9)]
-    assert [unit.index for unit in units if unit] == [0, 1]
-    assert builder.flush() is None
+    units = [unit for i in range(2, 10) for unit in builder.add(function(i, body_size=size))]
+    assert [unit.funcidxs for unit in units] == [(2, 3, 4, 5), (6, 7, 8, 9)]
+    assert [unit.index for unit in units] == [0, 1]
+    assert builder.flush() == []
 
 
 def test_a_unit_has_a_limited_number_of_functions() -> None:
     builder = UnitBuilder(LAYOUT, 0)
     units = [builder.add(function(i, body_size=1)) for i in range(2, MAX_FUNCTIONS + 2)]
-    assert [unit is not None for unit in units] == [False] * (MAX_FUNCTIONS - 1) + [True]
+    assert [len(row) for row in units] == [0] * (MAX_FUNCTIONS - 1) + [1]
 
 
 def test_flush_gives_what_is_left() -> None:
     builder = UnitBuilder(LAYOUT, 2)
-    assert builder.add(function(2)) is None
-    unit = builder.flush()
-    assert unit is not None and unit.funcidxs == (2,) and unit.body_size == 10
-    assert builder.flush() is None
+    assert builder.add(function(2)) == []
+    (unit,) = builder.flush()
+    assert (unit.funcidxs, unit.body_size, unit.opt_level) == ((2,), 10, 2)
+    assert builder.flush() == []
+
+
+def test_a_huge_function_is_compiled_alone_and_not_optimised() -> None:
+    builder = UnitBuilder(LAYOUT, 2, max_optimized=100)
+    assert builder.add(function(2)) == []
+    units = builder.add(function(3, body_size=101))
+    assert [(unit.index, unit.funcidxs, unit.opt_level) for unit in units] == [
+        (0, (2,), 2),
+        (1, (3,), 0),
+    ]
+    assert builder.add(function(4, body_size=100)) == []
 
 
 def test_units_are_plain_data_with_a_stable_digest() -> None:
-    builders = UnitBuilder(LAYOUT, 2), UnitBuilder(LAYOUT, 2)
     units = []
-    for builder in builders:
+    for _ in range(2):
+        builder = UnitBuilder(LAYOUT, 2)
         builder.add(function(2, 1, 50, 7))
-        units.append(builder.flush())
+        units += builder.flush()
     assert units[0] == units[1]
-    assert units[0] is not None and units[1] is not None
     assert units[0].digest == pickle.loads(pickle.dumps(units[1])).digest

@@ -95,6 +95,8 @@ class FunctionCompiler(Allocator):
         uses_memory: whether memory 0's base register is used.
         save, restore: code around calls for the pins that they clobber.
         traps: (displacement of a jump, trap code).
+        exits: jumps to the epilogue, once the body has been compiled.
+        head: length of the prologue, likewise.
     """
 
     def __init__(self, program: Program, funcidx: int, code: bytes) -> None:
@@ -109,7 +111,8 @@ class FunctionCompiler(Allocator):
         self.save: bytes = b""
         self.restore: bytes = b""
         self.traps: list[tuple[int, int]] = []
-        self.frame_size: int = 0
+        self.exits: list[int] = []
+        self.head: int = 0
 
     # -- immediates ------------------------------------------------------------------------------
 
@@ -269,7 +272,7 @@ class FunctionCompiler(Allocator):
     def finish(self) -> bytes:
         """The function's code, once its body has been compiled."""
         out = self.out
-        for at in self.frames_of_function:
+        for at in self.exits:
             self.patch(at)
         out += prologue.epilogue(self)
         for at, code in self.traps:
@@ -290,9 +293,6 @@ class FunctionCompiler(Allocator):
                 place = places[literal] = len(out)
                 out += (literal >> 5).to_bytes(size, "little")
             out[at : at + 4] = (place - at - 4).to_bytes(4, "little")
-
-    frames_of_function: list[int] = []
-    head: int = 0
 
 
 Handler = tuple[Any, Any]

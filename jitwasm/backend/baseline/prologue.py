@@ -129,7 +129,6 @@ def epilogue(f: FunctionCompiler) -> bytes:
 def prologue(f: FunctionCompiler) -> bytes:
     out = bytearray(_PUSH_RBP)
     size = -f.slot_base + f.slot_size * f.max_height + 15 & -16
-    f.frame_size = size
     _grow_stack(out, size)
     for reg in _used(f):
         out += _STORE64[SAVED[reg] << 4 | reg]
@@ -159,14 +158,20 @@ def _grow_stack(out: bytearray, size: int) -> None:
 def _place_params(f: FunctionCompiler, out: bytearray) -> None:
     if f.plan.overflow_params:
         out += _MOV64.rb[RDI << 4 | RAX]
+        # Those without a register first: xmm15 is scratch until it is a pin.
+        for pinned in (False, True):
+            for i, (type_, where, number) in enumerate(f.plan.params):
+                pin = f.pins[i]
+                if where == OVERFLOW and (pin >= 0) == pinned:
+                    reg = pin if pinned else R15 if type_ < 2 else 15
+                    out += _BASED[type_][((16 * number) << 4 | RAX) << 4 | reg]
+                    if not pinned:
+                        out += FRAME_STORE[type_][f.homes[i] << 4 | reg]
     for i, (type_, where, number) in enumerate(f.plan.params):
         pin, home = f.pins[i], f.homes[i]
         if where == OVERFLOW:
-            reg = pin if pin >= 0 else R15 if type_ < 2 else 15
-            out += _BASED[type_][((16 * number) << 4 | RAX) << 4 | reg]
-            if pin < 0:
-                out += FRAME_STORE[type_][home << 4 | reg]
-        elif where == INT:
+            continue
+        if where == INT:
             reg = ARGUMENTS[number]
             if pin < 0:
                 out += FRAME_STORE[type_][home << 4 | reg]

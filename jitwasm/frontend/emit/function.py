@@ -34,7 +34,7 @@ from jitwasm.types import F32, F64, I32, V128, FuncType, ValType
 
 __all__ = ["SHORT_LIST", "VM", "Entry", "FunctionEmitter", "parameter_values", "zero"]
 
-VALUES_LIMIT = 4_000_000
+VALUES_LIMIT = 1_000_000
 """Values that lists of more than `SHORT_LIST` may have in one function, all of them together:
 parameters, results and operands of branches. Without it 4 bytes could stand for 1000 values."""
 SHORT_LIST = 16

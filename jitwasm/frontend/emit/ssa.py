@@ -1,11 +1,11 @@
 """Lines, blocks and SSA form of one function, made on the fly: no allocas, no second pass.
 
 Locals: the method of Braun et al., "Simple and Efficient Construction of Static Single Assignment
-Form" (CC 2013), for structured control flow. `locals` has the value of each local that is known in
-the current region; None says: the value at the region's top, not looked up yet. Looking up asks
-the edges into the region and makes a phi only if they differ, so a local nobody reads gets none.
-The header of a loop has edges that are still unknown, but a scan before (prescan.py) told which
-locals the loop assigns; the others have the value from before the loop.
+Form" (CC 2013), for structured control flow. `locals` has the value of each local; where control
+flow merges and the edges differ it is None: the value at the region's top, not looked up yet.
+Looking up makes the phi, so a local that nobody reads gets none. The header of a loop has edges
+that are still unknown, but a scan before (prescan.py) told which locals the loop assigns; the
+others have the value from before the loop.
 
 Unreachable code is emitted like any other, into lists that nobody reads.
 
@@ -28,8 +28,6 @@ __all__ = ["ENTRY", "LOCAL_BITS", "SSABuilder"]
 
 ENTRY = "b0"
 LOCAL_BITS = 16
-EAGER_MERGE = 400
-"""Edges times locals up to which a merge compares all locals at once; else each when it is read."""
 _NAMES = tuple(f"%{i}" for i in range(10_000))
 
 
@@ -85,7 +83,7 @@ class SSABuilder(Stacks):
         self.block = ENTRY
         self.region = Region(ENTRY, 0, [])
         self.local_types = local_types
-        self.locals: list[str | None] = list(values)
+        self.locals: list[str | None] = [*values]
         self._dead_locals: list[str | None] = []
         self._labels = 0
         self._phis = 0
@@ -301,13 +299,13 @@ class SSABuilder(Stacks):
 
 
 def _common(edges: list[Edge]) -> list[str | None]:
-    """The locals behind a merge, as far as that is cheap to say: None where edges differ."""
-    merged = edges[0].locals
-    if len(merged) * len(edges) > EAGER_MERGE:
-        return [None] * len(merged)
-    for edge in edges[1:]:
-        merged = [a if a is b else None for a, b in zip(merged, edge.locals, strict=True)]
-    return merged
+    """The locals behind a merge: None where the edges differ, or do not know."""
+    first = edges[0].locals
+    merged = first
+    for edge in edges:
+        if edge.locals is not first:
+            merged = [a if a is b else None for a, b in zip(merged, edge.locals, strict=True)]
+    return first[:] if merged is first else merged
 
 
 def _phi(ir: str, operands: Sequence[str], edges: Sequence[Edge]) -> str:
