@@ -16,7 +16,7 @@ class TrapCode(enum.IntEnum):
 
     message: str
 
-    def __new__(cls, code: int, message: str) -> TrapCode:
+    def __new__(cls, code: int, message: str = "") -> TrapCode:
         member = int.__new__(cls, code)
         member._value_ = code
         member.message = message

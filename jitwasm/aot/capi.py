@@ -59,9 +59,7 @@ def c_result(type_: FuncType) -> CResult:
 
 def _class(results: tuple[ValType, ...], offsets: list[int], start: int, size: int) -> str:
     """The LLVM type in which the eight bytes from `start` are returned."""
-    inside = [
-        value for value, at in zip(results, offsets, strict=True) if start <= at < start + 8
-    ]
+    inside = [value for value, at in zip(results, offsets, strict=True) if start <= at < start + 8]
     if all(value.is_float for value in inside):
         if inside[0] is F64:
             return "double"

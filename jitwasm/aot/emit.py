@@ -35,6 +35,7 @@ from jitwasm.types import ArrayType, DefType, FuncType, RefType, StructType, Sub
 
 __all__ = ["AotOptions", "Compiled", "compile_module"]
 
+
 @dataclass(frozen=True)
 class AotOptions:
     """How to compile.

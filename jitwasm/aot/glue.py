@@ -443,9 +443,7 @@ class Initializer:
         )
         base = f.at(VM, layout.funcrefs)
         size = FUNCREF.size * count
-        f.line(
-            f"call void @llvm.memcpy.p0.p0.i64(ptr {base}, ptr {name}, i64 {size}, i1 false)"
-        )
+        f.line(f"call void @llvm.memcpy.p0.p0.i64(ptr {base}, ptr {name}, i64 {size}, i1 false)")
         for place, funcidx in enumerate(layout.named):
             reference = f.at(base, FUNCREF.size * place)
             f.store("ptr", VM, reference, FUNCREF.offset["env"])
@@ -557,9 +555,7 @@ def c_signature(symbol: str, type_: FuncType, result: CResult, named: bool = Fal
     return f"{result.ir} {symbol}({', '.join(first + params)})"
 
 
-def call_wasm(
-    f: IRFunction, code: str, env: str, conv: CallConv, args: list[str]
-) -> list[str]:
+def call_wasm(f: IRFunction, code: str, env: str, conv: CallConv, args: list[str]) -> list[str]:
     """Call a wasm function by its convention; gives its results."""
     area = ""
     if conv.overflow_params or conv.overflow_results:

@@ -332,9 +332,7 @@ done:
 def runtime_ir(signals: bool) -> str:
     """All definitions; without `signals`, no signal handler is installed."""
     prepare = (
-        _handler() + _prepare()
-        if signals
-        else _define("void @jw_rt_prepare()", "  ret void\n")
+        _handler() + _prepare() if signals else _define("void @jw_rt_prepare()", "  ret void\n")
     )
     return _set_jump() + _address_space() + _traps() + prepare
 
@@ -345,7 +343,7 @@ def memory_functions() -> str:
     LLVM makes calls of them from loops over linear memory, whose faults must be traps.
     """
     text = part_text("wasm").replace(".globl \\5Cname", "")
-    section = f'.section {SECTION},\\22ax\\22,@progbits'
+    section = f".section {SECTION},\\22ax\\22,@progbits"
     return text.replace('module asm ".text"', f'module asm "{section}"') + '\nmodule asm ".text"'
 
 

@@ -320,7 +320,15 @@ def _altstack_size() -> int:
     return -(-(max(minimum, 16 * 1024) + _HANDLER_STACK) // libc.PAGE_SIZE) * libc.PAGE_SIZE
 
 
-@functools.cache
+# The one runtime of the process. `functools.cache` alone would let two threads make one each.
+_made: list[NativeRuntime] = []
+_making = threading.Lock()
+
+
 def native() -> NativeRuntime:
     """The process's native runtime, made at first use."""
-    return NativeRuntime()
+    if not _made:
+        with _making:
+            if not _made:
+                _made.append(NativeRuntime())
+    return _made[0]

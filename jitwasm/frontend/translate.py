@@ -23,7 +23,7 @@ from jitwasm.types import RefType, ValType
 
 __all__ = ["Translator"]
 
-SNAPSHOT_LIMIT = 4_000_000
+SNAPSHOT_LIMIT = 2_000_000
 """Locals times branches beyond which a function's locals are kept in stack slots: every branch
 takes a copy of the list of locals along. The largest function of 58 real modules has 1.0 million.
 """

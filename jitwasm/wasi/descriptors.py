@@ -6,15 +6,12 @@ kind of descriptor implements only what it can do.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
-from jitwasm.wasi.abi import FdFlags, FileStat, FileType, Rights, WasiError, Whence
+from jitwasm.wasi.abi import FdFlags, FileStat, FileType, OFlags, Rights, WasiError, Whence
 
-if TYPE_CHECKING:
-    from jitwasm.wasi.paths import Directory
-
-__all__ = ["ALL_RIGHTS", "Descriptor", "DescriptorTable"]
+__all__ = ["ALL_RIGHTS", "Descriptor", "DescriptorTable", "Directory"]
 
 ALL_RIGHTS = Rights((1 << 30) - 1)
 MAX_DESCRIPTORS = 65536
@@ -93,6 +90,45 @@ class Descriptor:
 
     def close(self) -> None:
         """Release what it holds; called once."""
+
+
+class Directory(Protocol):
+    """One folder, real or in memory. A `name` is a single component, never a link followed."""
+
+    writable: bool
+
+    def enter(self, name: str) -> Directory | str | None:
+        """The folder of this name, or the target of the link of this name, or None for another
+        kind of file. Raises FileNotFoundError or WasiError NOENT where there is none."""
+
+    def open(self, name: str, oflags: OFlags, rights: Rights, flags: FdFlags) -> Descriptor: ...
+
+    def open_self(self) -> Descriptor:
+        """A descriptor for this folder."""
+
+    def stat(self, name: str | None) -> FileStat:
+        """Of an entry, or of the folder itself."""
+
+    def set_times(self, name: str | None, atim: int | None, mtim: int | None) -> None: ...
+
+    def readlink(self, name: str) -> str: ...
+
+    def mkdir(self, name: str) -> None: ...
+
+    def rmdir(self, name: str) -> None: ...
+
+    def unlink(self, name: str) -> None: ...
+
+    def symlink(self, target: str, name: str) -> None: ...
+
+    def rename(self, name: str, to: Directory, new_name: str) -> None: ...
+
+    def link(self, name: str, to: Directory, new_name: str) -> None: ...
+
+    def entries(self) -> Iterable[tuple[str, int, FileType]]:
+        """Name, inode and type of each entry, without `.` and `..`."""
+
+    def close(self) -> None: ...
 
 
 class DescriptorTable:

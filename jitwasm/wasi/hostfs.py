@@ -22,8 +22,7 @@ from jitwasm.wasi.abi import (
     Whence,
     filetype_of,
 )
-from jitwasm.wasi.descriptors import Descriptor
-from jitwasm.wasi.paths import Directory
+from jitwasm.wasi.descriptors import Descriptor, Directory
 
 __all__ = ["HostDirectory", "HostFile", "OpenDirectory"]
 

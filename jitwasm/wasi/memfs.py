@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Union
 
 from jitwasm.wasi.abi import FdFlags, FileStat, FileType, OFlags, Rights, WasiError, Whence
-from jitwasm.wasi.descriptors import Descriptor
+from jitwasm.wasi.descriptors import Descriptor, Directory
 from jitwasm.wasi.hostfs import OpenDirectory
-from jitwasm.wasi.paths import Directory
 
 __all__ = ["MemoryDirectory", "MemoryFile"]
 

@@ -10,57 +10,16 @@ there is no moment between check and use.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
-from jitwasm.wasi.abi import FdFlags, FileStat, FileType, OFlags, Rights, WasiError
-from jitwasm.wasi.descriptors import Descriptor
+from jitwasm.wasi.abi import WasiError
+from jitwasm.wasi.descriptors import Directory
 
-__all__ = ["Directory", "Place", "resolve"]
+__all__ = ["Place", "resolve"]
 
 MAX_LINKS = 40
 MAX_PATH = 4096
 MAX_NAME = 255
-
-
-class Directory(Protocol):
-    """One folder, real or in memory. A `name` is a single component, never a link followed."""
-
-    writable: bool
-
-    def enter(self, name: str) -> Directory | str | None:
-        """The folder of this name, or the target of the link of this name, or None for another
-        kind of file. Raises FileNotFoundError or WasiError NOENT where there is none."""
-
-    def open(self, name: str, oflags: OFlags, rights: Rights, flags: FdFlags) -> Descriptor: ...
-
-    def open_self(self) -> Descriptor:
-        """A descriptor for this folder."""
-
-    def stat(self, name: str | None) -> FileStat:
-        """Of an entry, or of the folder itself."""
-
-    def set_times(self, name: str | None, atim: int | None, mtim: int | None) -> None: ...
-
-    def readlink(self, name: str) -> str: ...
-
-    def mkdir(self, name: str) -> None: ...
-
-    def rmdir(self, name: str) -> None: ...
-
-    def unlink(self, name: str) -> None: ...
-
-    def symlink(self, target: str, name: str) -> None: ...
-
-    def rename(self, name: str, to: Directory, new_name: str) -> None: ...
-
-    def link(self, name: str, to: Directory, new_name: str) -> None: ...
-
-    def entries(self) -> Iterable[tuple[str, int, FileType]]:
-        """Name, inode and type of each entry, without `.` and `..`."""
-
-    def close(self) -> None: ...
 
 
 @dataclass

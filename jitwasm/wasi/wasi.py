@@ -9,13 +9,12 @@ from typing import Any, Union
 
 from jitwasm.wasi.abi import FUNCTIONS, PREVIEW1, UNSTABLE, Version, WasiError, errno_of
 from jitwasm.wasi.context import Shared, WasiState, environment, strings
-from jitwasm.wasi.descriptors import ALL_RIGHTS, Descriptor
+from jitwasm.wasi.descriptors import ALL_RIGHTS, Descriptor, Directory
 from jitwasm.wasi.fd_calls import CALLS as FD_CALLS
 from jitwasm.wasi.guest import MemoryLike
 from jitwasm.wasi.hostfs import HostDirectory, OpenDirectory
 from jitwasm.wasi.memfs import MemoryDirectory, Tree
 from jitwasm.wasi.path_calls import CALLS as PATH_CALLS
-from jitwasm.wasi.paths import Directory
 from jitwasm.wasi.poll_calls import CALLS as POLL_CALLS
 from jitwasm.wasi.poll_calls import Socket
 from jitwasm.wasi.process_calls import CALLS as PROCESS_CALLS

@@ -280,19 +280,19 @@ def br_table(f: FunctionCompiler, pos: int, row: None) -> int:
     for i, label in enumerate(labels):
         frame = f.frames[-1 - label]
         at = table + 4 * i
-        if not with_values and frame.kind != LOOP:
-            frame.entries.append((at, table)) if frame.kind != FUNCTION else None
-        if with_values or frame.kind in (LOOP, FUNCTION):
-            place = via.get(label)
-            if place is None:
-                if frame.kind == LOOP and not with_values:
-                    place = frame.position
-                else:
-                    place = len(out)
-                    f.move_results(frame)
-                    f.jump(frame)
-                via[label] = place
-            out[at : at + 4] = imm32(place - table)
+        if not with_values and frame.kind not in (LOOP, FUNCTION):
+            frame.entries.append((at, table))
+            continue
+        place = via.get(label)
+        if place is None:
+            place = len(out)
+            if frame.kind == LOOP and not with_values:
+                place = frame.position
+            else:
+                f.move_results(frame)
+                f.jump(frame)
+            via[label] = place
+        out[at : at + 4] = imm32(place - table)
     return stop(f, pos)
 
 

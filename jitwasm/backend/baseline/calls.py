@@ -1,0 +1,386 @@
+"""Calls: of functions, through references, tail calls, and of the runtime's helpers.
+
+Helpers are reached through the store: `vmctx->store->helpers[number]`, in the order of libcalls.py.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from jitwasm.abi import ENV, FUNCREF, RTT, STORE_STATE, TABLE_RECORD
+from jitwasm.backend.baseline import prologue
+from jitwasm.backend.baseline.assembler import (
+    INSTRUCTIONS,
+    R8,
+    R9,
+    RAX,
+    RCX,
+    RDI,
+    RDX,
+    RSI,
+    VMCTX,
+    Condition,
+    move_immediate,
+)
+from jitwasm.backend.baseline.control import stop
+from jitwasm.backend.baseline.function import FunctionCompiler, Handler
+from jitwasm.backend.baseline.moves import parallel_move
+from jitwasm.backend.baseline.operands import (
+    ARGUMENTS,
+    FRAME_LOAD,
+    I32,
+    I64,
+    INT_RESULTS,
+    PAYLOAD,
+    REG,
+    SLOT,
+    TEMP_MASK,
+    XMM,
+    XMM_MASK,
+)
+from jitwasm.backend.baseline.program import FLOAT, INT, OVERFLOW, CallPlan
+from jitwasm.libcalls import LIBCALLS
+from jitwasm.trapcodes import TrapCode
+from jitwasm.types import I64 as I64_TYPE
+from jitwasm.types import matches, ref_type
+
+__all__ = ["ROWS", "Source", "call_helper", "pointer", "segment", "table_element"]
+
+_MOV64 = INSTRUCTIONS["mov64"]
+_MOV32 = INSTRUCTIONS["mov32"].rr
+_CALL = INSTRUCTIONS["call"].rb
+_JMP = INSTRUCTIONS["jmp"].rb
+_TEST64 = INSTRUCTIONS["test64"].rr
+_CMP64 = INSTRUCTIONS["cmp64"]
+_LOADS = [INSTRUCTIONS[n].rb for n in ("mov32", "mov64", "load_f32", "load_f64", "load_v128")]
+_MOVE_ENV = _MOV64.rr[RDI << 4 | VMCTX]
+_WIDEN_RAX = _MOV32[RAX << 4 | RAX]
+
+
+class Callee(NamedTuple):
+    """Code that loads the environment into rdi, and that calls or jumps.
+
+    `funcref`: both go through a FuncRef in rax. `own`: the environment is our own.
+    """
+
+    environment: bytes
+    call: bytes
+    funcref: bool
+    own: bool
+
+
+def _known(f: FunctionCompiler, funcidx: int, tail: bool) -> Callee:
+    layout = f.program.layout
+    transfer = _JMP if tail else _CALL
+    if funcidx < f.program.declarations.imported_functions:
+        slot = layout.import_slot(funcidx)
+        if tail:
+            # Our frame has gone when it is used, but vmctx has not: rdi held it.
+            load = _MOV64.rb[(slot << 4 | VMCTX) << 4 | RAX]
+            environment = load + _MOV64.rb[((slot + 8) << 4 | VMCTX) << 4 | RDI]
+            return Callee(environment, bytes([0xFF, 0xE0]), False, False)
+        environment = _MOV64.rb[((slot + 8) << 4 | VMCTX) << 4 | RDI]
+        return Callee(environment, transfer[(slot << 4 | VMCTX) << 4], False, False)
+    slot = layout.function_slot(funcidx)
+    base = RDI if tail else VMCTX
+    return Callee(_MOVE_ENV, transfer[(slot << 4 | base) << 4], False, True)
+
+
+def _through_funcref(tail: bool) -> Callee:
+    environment = _MOV64.rb[(FUNCREF.offset["env"] << 4 | RAX) << 4 | RDI]
+    transfer = _JMP if tail else _CALL
+    code = transfer[(FUNCREF.offset["code"] << 4 | RAX) << 4]
+    return Callee(environment, code, True, False)
+
+
+# -- arguments -----------------------------------------------------------------------------------
+
+
+def _move_arguments(f: FunctionCompiler, plan: CallPlan, callee: Callee) -> None:
+    """Arguments from the stack to where they are expected, and the environment to rdi."""
+    stack = f.stack
+    height = len(stack) - len(plan.params)
+    if plan.overflow_params:
+        f.spill_below(len(stack))
+        f.out += callee.environment if not callee.own else b""
+        env = VMCTX if callee.own else RDI
+        area = R9
+        f.out += _MOV64.rb[(ENV.offset["overflow"] << 4 | env) << 4 | area]
+        for operand, (_, where, number) in zip(stack[height:], plan.params, strict=True):
+            if where == OVERFLOW:
+                f.store_far(area, 16 * number, operand)
+    arguments = stack[height:]
+    del stack[height:]
+    f.spill_registers(height)
+    ints: list[tuple[int, int]] = []
+    floats: list[tuple[int, int]] = []
+    for operand, (_, where, number) in zip(arguments, plan.params, strict=True):
+        if where == INT:
+            ints.append((ARGUMENTS[number], operand))
+        elif where == FLOAT:
+            floats.append((number, operand))
+    if ints or floats:
+        parallel_move(f, ints, floats)
+
+
+def _emit_call(f: FunctionCompiler, plan: CallPlan, callee: Callee) -> None:
+    scratch = 0
+    if plan.overflow_results and not callee.own:
+        # The environment once more after the call, for the results.
+        scratch = f.slot(len(f.stack) + len(plan.results) + 1)
+    _move_arguments(f, plan, callee)
+    if f.save:
+        f.out += f.save
+    f.out += callee.environment
+    if scratch:
+        f.out += INSTRUCTIONS["store64"].rf[scratch << 4 | RDI]
+    f.out += callee.call
+    if f.restore:
+        f.out += f.restore
+    f.free = TEMP_MASK
+    f.xfree = XMM_MASK
+    results = plan.results
+    if len(results) == 1:
+        type_ = results[0][0]
+        if type_ < 2:
+            if type_ == I32:
+                f.out += _WIDEN_RAX
+            f.free &= ~(1 << RAX)
+            f.stack.append(RAX << PAYLOAD | type_ << 3 | REG)
+        else:
+            f.xfree &= ~1
+            f.push_xmm(type_, 0)
+    elif results:
+        _take_results(f, plan, scratch)
+
+
+def _take_results(f: FunctionCompiler, plan: CallPlan, scratch: int) -> None:
+    far: list[tuple[int, int, int]] = []
+    for type_, where, number in plan.results:
+        if where == INT:
+            reg = INT_RESULTS[number]
+            if type_ == I32:
+                f.out += _MOV32[reg << 4 | reg]
+            f.free &= ~(1 << reg)
+            f.stack.append(reg << PAYLOAD | type_ << 3 | REG)
+        elif where == FLOAT:
+            f.xfree &= ~(1 << number)
+            f.stack.append(number << PAYLOAD | type_ << 3 | XMM)
+        else:
+            far.append((len(f.stack), type_, number))
+            f.stack.append(len(f.stack) << PAYLOAD | type_ << 3 | SLOT)
+    if not far:
+        return
+    area = f.tmp()
+    env = VMCTX
+    if scratch:
+        f.out += FRAME_LOAD[I64][scratch << 4 | area]
+        env = area
+    f.out += _MOV64.rb[(ENV.offset["overflow"] << 4 | env) << 4 | area]
+    for position, type_, number in far:
+        source = 16 * number << 4 | area
+        for part in (0, 8) if type_ == 4 else (0,):
+            f.out += INSTRUCTIONS["push"].rb[(source + (part << 4)) << 4]
+            f.out += INSTRUCTIONS["pop"].rf[(f.slot(position) + part) << 4]
+    f.drop(area)
+
+
+def _emit_tail_call(f: FunctionCompiler, plan: CallPlan, callee: Callee, pos: int) -> int:
+    """The frame goes, then a jump. Results in another overflow area have to be fetched from there,
+    so with those it is an ordinary call, unless the environment is our own."""
+    if plan.overflow_results and not callee.own:
+        ordinary = Callee(
+            callee.environment,
+            bytes([0xFF, 0xD0]) if not callee.funcref else _CALL[RAX << 4],
+            callee.funcref,
+            False,
+        )
+        _emit_call(f, plan, ordinary)
+        frame = f.frames[0]
+        f.move_results(frame)
+        f.jump(frame)
+        return stop(f, pos)
+    _move_arguments(f, plan, callee)
+    f.out += callee.environment
+    f.tails.append(len(f.out))
+    f.out += callee.call
+    return stop(f, pos)
+
+
+def call(f: FunctionCompiler, pos: int, row: None) -> int:
+    funcidx, pos = f.u32(pos)
+    _emit_call(f, f.program.plans[funcidx], _known(f, funcidx, False))
+    return pos
+
+
+def return_call(f: FunctionCompiler, pos: int, row: None) -> int:
+    funcidx, pos = f.u32(pos)
+    return _emit_tail_call(f, f.program.plans[funcidx], _known(f, funcidx, True), pos)
+
+
+# -- through references --------------------------------------------------------------------------
+
+
+def _pop_to(f: FunctionCompiler, reg: int) -> None:
+    """The top operand to this register, which is then taken."""
+    operand = f.stack.pop()
+    if operand != reg << PAYLOAD | operand & 0x38 | REG:
+        f.take(reg)
+        f.load(reg, operand)
+        f.release(operand)
+
+
+def table_element(f: FunctionCompiler, tableidx: int, operand: int, code: TrapCode) -> int:
+    """A temporary register with the address of a table's element; the index is checked."""
+    declarations, layout = f.program.declarations, f.program.layout
+    table = declarations.tables[tableidx]
+    wide = table.addr is I64_TYPE
+    index = f.own(operand)
+    limits = table.limits
+    if limits.minimum == limits.maximum and limits.minimum < 1 << 31:
+        f.out += INSTRUCTIONS["cmp64i" if wide else "cmp32i"].ri[limits.minimum << 4 | index]
+    else:
+        record = f.tmp()
+        f.out += _MOV64.rb[(layout.table_record(tableidx) << 4 | VMCTX) << 4 | record]
+        f.out += _CMP64.rb[(TABLE_RECORD.offset["size"] << 4 | record) << 4 | index]
+        f.drop(record)
+    f.trap_if(Condition.AE, code)
+    base = f.tmp()
+    f.out += _MOV64.rb[(layout.table_base(tableidx) << 4 | VMCTX) << 4 | base]
+    f.out += INSTRUCTIONS["lea64"].spec.memory(index, base, 0, index, 3)
+    f.drop(base)
+    return index
+
+
+def _indirect(f: FunctionCompiler, pos: int) -> tuple[CallPlan, int]:
+    """Pop the index of `call_indirect` and leave the FuncRef, checked, in rax."""
+    typeidx, pos = f.u32(pos)
+    tableidx, pos = f.u32(pos)
+    declarations = f.program.declarations
+    table, wanted = declarations.tables[tableidx], declarations.types[typeidx]
+    _pop_to(f, RAX)
+    operand = RAX << PAYLOAD | (I64 if table.addr is I64_TYPE else I32) << 3 | REG
+    place = table_element(f, tableidx, operand, TrapCode.UNDEFINED_ELEMENT)
+    f.out += _MOV64.rb[place << 4 | RAX]
+    if table.element.nullable:
+        f.out += _TEST64[RAX << 4 | RAX]
+        f.trap_if(Condition.E, TrapCode.UNINITIALIZED_ELEMENT)
+    if not matches(table.element, ref_type(True, wanted)):
+        _check_type(f, typeidx)
+    return f.program.plan(wanted), pos
+
+
+def _check_type(f: FunctionCompiler, typeidx: int) -> None:
+    """Trap unless the type of the FuncRef in rax is the wanted one, or a subtype if it is open."""
+    wanted = f.program.declarations.types[typeidx]
+    rtt = f.program.layout.type_rtt(typeidx)
+    found = f.tmp()
+    out = f.out
+    out += _MOV64.rb[(FUNCREF.offset["type"] << 4 | RAX) << 4 | found]
+    if not wanted.final:
+        display = RTT.offset["display"]
+        if wanted.depth >= 8:
+            # Only the first eight places are always there.
+            out += INSTRUCTIONS["cmp32i"].ri and _compare_depth(found, wanted.depth)
+            f.trap_if(Condition.B, TrapCode.INDIRECT_CALL_TYPE_MISMATCH)
+        out += _MOV64.rb[((display + 8 * wanted.depth) << 4 | found) << 4 | found]
+    out += _CMP64.rb[(rtt << 4 | VMCTX) << 4 | found]
+    f.trap_if(Condition.NE, TrapCode.INDIRECT_CALL_TYPE_MISMATCH)
+    f.drop(found)
+
+
+def _compare_depth(rtt: int, depth: int) -> bytes:
+    """cmp dword [rtt + depth], depth"""
+    code = INSTRUCTIONS["cmp32i"].spec.memory(0, rtt, RTT.offset["depth"])
+    return code + depth.to_bytes(4, "little")
+
+
+def call_indirect(f: FunctionCompiler, pos: int, row: None) -> int:
+    plan, pos = _indirect(f, pos)
+    _emit_call(f, plan, _through_funcref(False))
+    return pos
+
+
+def return_call_indirect(f: FunctionCompiler, pos: int, row: None) -> int:
+    plan, pos = _indirect(f, pos)
+    return _emit_tail_call(f, plan, _through_funcref(True), pos)
+
+
+def _reference(f: FunctionCompiler, pos: int) -> tuple[CallPlan, int]:
+    typeidx, pos = f.u32(pos)
+    _pop_to(f, RAX)
+    f.out += _TEST64[RAX << 4 | RAX]
+    f.trap_if(Condition.E, TrapCode.NULL_FUNCTION_REFERENCE)
+    return f.program.plan(f.program.declarations.types[typeidx]), pos
+
+
+def call_ref(f: FunctionCompiler, pos: int, row: None) -> int:
+    plan, pos = _reference(f, pos)
+    _emit_call(f, plan, _through_funcref(False))
+    return pos
+
+
+def return_call_ref(f: FunctionCompiler, pos: int, row: None) -> int:
+    plan, pos = _reference(f, pos)
+    return _emit_tail_call(f, plan, _through_funcref(True), pos)
+
+
+# -- helpers -------------------------------------------------------------------------------------
+
+_C_ARGUMENTS = (RDI, RSI, RDX, RCX, R8, R9)
+_NUMBERS = {name: number for number, name in enumerate(LIBCALLS)}
+
+
+class Source(NamedTuple):
+    """An argument made from vmctx: a field's value or its address."""
+
+    offset: int
+    is_field: bool
+
+
+def pointer(offset: int) -> Source:
+    """The value of a field of vmctx."""
+    return Source(offset, True)
+
+
+def segment(offset: int) -> Source:
+    """The address of a structure in vmctx."""
+    return Source(offset, False)
+
+
+def call_helper(
+    f: FunctionCompiler, name: str, sources: list[Source], count: int, result: int = -1
+) -> None:
+    """Call a helper with arguments from vmctx and then the `count` operands on top."""
+    stack = f.stack
+    height = len(stack) - count
+    arguments = stack[height:]
+    del stack[height:]
+    f.spill_registers(height)
+    targets = _C_ARGUMENTS[len(sources) :]
+    parallel_move(f, list(zip(targets, arguments, strict=False)), [])
+    for reg, source in zip(_C_ARGUMENTS, sources, strict=False):
+        form = _MOV64.rb if source.is_field else INSTRUCTIONS["lea64"].rb
+        f.out += form[(source.offset << 4 | VMCTX) << 4 | reg]
+    f.out += f.save
+    f.out += _MOV64.rb[(ENV.offset["store"] << 4 | VMCTX) << 4 | RAX]
+    f.out += _MOV64.rb[(STORE_STATE.offset["helpers"] << 4 | RAX) << 4 | RAX]
+    f.out += _CALL[(8 * _NUMBERS[name] << 4 | RAX) << 4]
+    f.out += f.restore
+    f.free = TEMP_MASK
+    f.xfree = XMM_MASK
+    if result >= 0:
+        if result == I32:
+            f.out += _WIDEN_RAX
+        f.free &= ~(1 << RAX)
+        f.push_reg(result, RAX)
+
+
+ROWS: dict[str, Handler] = {
+    "call": (call, None),
+    "call_indirect": (call_indirect, None),
+    "call_ref": (call_ref, None),
+    "return_call": (return_call, None),
+    "return_call_indirect": (return_call_indirect, None),
+    "return_call_ref": (return_call_ref, None),
+}

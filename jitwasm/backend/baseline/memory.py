@@ -1,0 +1,307 @@
+"""Memory instructions. Bounds are checked by guard pages where abi.py says so, else by comparison;
+the bulk instructions are runtime helpers."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from jitwasm.abi import (
+    DATA_SEGMENT,
+    MEMORY32_GUARD,
+    MEMORY32_RESERVED,
+    MEMORY64_GUARD,
+    MEMORY64_RESERVED,
+    MEMORY_RECORD,
+)
+from jitwasm.backend.baseline.assembler import (
+    INSTRUCTIONS,
+    MEMORY,
+    VMCTX,
+    Condition,
+    Instruction,
+    imm32,
+    move_immediate,
+)
+from jitwasm.backend.baseline.calls import Source, call_helper, pointer, segment
+from jitwasm.backend.baseline.function import FunctionCompiler, Handler
+from jitwasm.backend.baseline.integers import LOCAL_SET, LOCAL_TEE
+from jitwasm.backend.baseline.operands import (
+    CONST,
+    F32,
+    F64,
+    I32,
+    I64,
+    KIND,
+    LOCAL,
+    PAYLOAD,
+    REG,
+)
+from jitwasm.trapcodes import TrapCode
+from jitwasm.types import I64 as I64_TYPE
+
+__all__ = ["ROWS", "effective_address", "read_memarg"]
+
+_LIMIT = 0x7FFFFF00
+"""Static offsets below it fit into a displacement, with room for the parts of an access."""
+_SHR64 = INSTRUCTIONS["shr64i"].rr
+_MOV64 = INSTRUCTIONS["mov64"]
+_MOV32 = INSTRUCTIONS["mov32"].rr
+
+
+class Access(NamedTuple):
+    """A load or store: the instruction, the value's type, its bytes; of integer stores the form
+    with an immediate and that immediate's bytes."""
+
+    op: Instruction
+    type: int
+    size: int
+    constant: Instruction | None
+    constant_size: int
+
+
+def read_memarg(f: FunctionCompiler, pos: int) -> tuple[int, int, int]:
+    """(memidx, offset, position behind)."""
+    flags, pos = f.u32(pos)
+    memidx = 0
+    if flags & 0x40:
+        memidx, pos = f.u32(pos)
+    offset, pos = f.u32(pos)
+    return memidx, offset, pos
+
+
+def load(f: FunctionCompiler, pos: int, row: Access) -> int:
+    op, type_ = row.op, row.type
+    code = f.code
+    offset = code[pos + 1]
+    operand = f.stack.pop()
+    if offset < 0x80 and code[pos] < 0x40:
+        memidx = 0
+        pos += 2
+    else:
+        memidx, offset, pos = read_memarg(f, pos)
+    if memidx or offset >= _LIMIT or f.program.memory_base < 0:
+        base = effective_address(f, memidx, offset, row.size, operand)
+        f.drop(base)
+        access = op.rb
+        key = base << 4
+    else:
+        f.uses_memory = True
+        kind = operand & KIND
+        access = op.rx
+        if kind == REG:
+            index = operand >> PAYLOAD
+            f.free |= 1 << index
+        elif kind == CONST and 0 <= (operand >> PAYLOAD) + offset < _LIMIT <= _LIMIT + (
+            operand >> PAYLOAD
+        ):
+            access = op.rb
+            offset += operand >> PAYLOAD
+            index = MEMORY
+        else:
+            index = f.reg(operand)
+            f.drop(index)
+        key = (offset << 4 | index) << 4
+    if type_ < 2:
+        if code[pos] == LOCAL_SET or code[pos] == LOCAL_TEE:
+            i = code[pos + 1]
+            if i < f.short_locals:
+                pin = f.pins[i]
+                if pin >= 0:
+                    local = f.locals[i]
+                    if local in f.stack:
+                        # The address register is still needed.
+                        free = f.free
+                        f.free &= ~(1 << (key >> 4 & 15))
+                        f.materialise(local)
+                        f.free |= free & 1 << (key >> 4 & 15)
+                    f.out += access[key | pin]
+                    if code[pos] == LOCAL_TEE:
+                        f.stack.append(local)
+                    return pos + 2
+        free = f.free
+        if not free:
+            free = 1 << f.tmp()
+            f.free = free
+        bit = free & -free
+        f.free = free ^ bit
+        reg = bit.bit_length() - 1
+        f.out += access[key | reg]
+        f.stack.append(reg << PAYLOAD | type_ << 3 | REG)
+    else:
+        reg = f.xtmp()
+        f.out += access[key | reg]
+        f.push_xmm(type_, reg)
+    return pos
+
+
+def store(f: FunctionCompiler, pos: int, row: Access) -> int:
+    op, type_ = row.op, row.type
+    code = f.code
+    offset = code[pos + 1]
+    value = f.stack.pop()
+    operand = f.stack.pop()
+    if offset < 0x80 and code[pos] < 0x40:
+        memidx = 0
+        pos += 2
+    else:
+        memidx, offset, pos = read_memarg(f, pos)
+    far = memidx or offset >= _LIMIT or f.program.memory_base < 0
+    if far:
+        index = effective_address(f, memidx, offset, row.size, operand)
+        key = index << 4
+    else:
+        f.uses_memory = True
+        index = f.reg(operand)
+        key = (offset << 4 | index) << 4
+    if row.constant is not None and value & KIND == CONST:
+        number = value >> PAYLOAD
+        if -0x80000000 <= number <= 0x7FFFFFFF:
+            constant = row.constant
+            f.out += constant.rb[key] if far else constant.rx[key]
+            f.out += imm32(number)[: row.constant_size]
+            f.drop(index)
+            return pos
+    if type_ < 2:
+        reg = f.reg(value)
+        f.drop(reg)
+    else:
+        reg = f.xreg(value)
+        f.xdrop(reg)
+    f.drop(index)
+    f.out += op.rb[key | reg] if far else op.rx[key | reg]
+    return pos
+
+
+def effective_address(
+    f: FunctionCompiler, memidx: int, offset: int, size: int, operand: int
+) -> int:
+    """A temporary register with the address of `size` bytes, checked; uses up the operand."""
+    program = f.program
+    layout = program.layout
+    wide = program.declarations.memories[memidx].addr is I64_TYPE
+    index = f.own(operand)
+    extent = offset + size
+    slack = MEMORY64_GUARD if wide else MEMORY32_RESERVED + MEMORY32_GUARD - (1 << 32)
+    if program.explicit or extent > slack:
+        _compare_with_size(f, memidx, index, extent)
+    elif wide:
+        limit = f.tmp()
+        f.out += move_immediate(limit, MEMORY64_RESERVED, True)
+        f.out += INSTRUCTIONS["cmp64"].rr[index << 4 | limit]
+        f.drop(limit)
+        f.trap_if(Condition.AE, TrapCode.OUT_OF_BOUNDS_MEMORY)
+    if offset:
+        # The check has passed, or the sum is below 2^64.
+        extra = f.tmp()
+        f.out += move_immediate(extra, offset, True)
+        f.out += INSTRUCTIONS["add64"].rr[index << 4 | extra]
+        f.drop(extra)
+    f.out += INSTRUCTIONS["add64"].rb[(layout.memory_base(memidx) << 4 | VMCTX) << 4 | index]
+    return index
+
+
+def _compare_with_size(f: FunctionCompiler, memidx: int, index: int, extent: int) -> None:
+    if extent >> 64:
+        f.trap(TrapCode.OUT_OF_BOUNDS_MEMORY)
+        return
+    end, record = f.tmp(), f.tmp()
+    out = f.out
+    out += move_immediate(end, extent, True)
+    out += INSTRUCTIONS["add64"].rr[end << 4 | index]
+    f.trap_if(Condition.B, TrapCode.OUT_OF_BOUNDS_MEMORY)
+    out += _MOV64.rb[(f.program.layout.memory_record(memidx) << 4 | VMCTX) << 4 | record]
+    out += INSTRUCTIONS["cmp64"].rb[(MEMORY_RECORD.offset["bytes"] << 4 | record) << 4 | end]
+    f.trap_if(Condition.A, TrapCode.OUT_OF_BOUNDS_MEMORY)
+    f.drop(end)
+    f.drop(record)
+
+
+# -- the size, and the bulk instructions -----------------------------------------------------------
+
+
+def _type(f: FunctionCompiler, memidx: int) -> int:
+    return I64 if f.program.declarations.memories[memidx].addr is I64_TYPE else I32
+
+
+def _record(f: FunctionCompiler, memidx: int) -> Source:
+    return pointer(f.program.layout.memory_record(memidx))
+
+
+def size(f: FunctionCompiler, pos: int, row: None) -> int:
+    memidx, pos = f.u32(pos)
+    reg = f.tmp()
+    record = f.program.layout.memory_record(memidx)
+    f.out += _MOV64.rb[(record << 4 | VMCTX) << 4 | reg]
+    f.out += _MOV64.rb[(MEMORY_RECORD.offset["bytes"] << 4 | reg) << 4 | reg]
+    shift = f.program.declarations.memories[memidx].page_size.bit_length() - 1
+    f.out += _SHR64[reg] + bytes([shift])
+    f.push_reg(_type(f, memidx), reg)
+    return pos
+
+
+def grow(f: FunctionCompiler, pos: int, row: None) -> int:
+    memidx, pos = f.u32(pos)
+    call_helper(f, "jw_memory_grow", [_record(f, memidx)], 1, _type(f, memidx))
+    return pos
+
+
+def fill(f: FunctionCompiler, pos: int, row: None) -> int:
+    memidx, pos = f.u32(pos)
+    call_helper(f, "jw_memory_fill", [_record(f, memidx)], 3)
+    return pos
+
+
+def copy(f: FunctionCompiler, pos: int, row: None) -> int:
+    target, pos = f.u32(pos)
+    source, pos = f.u32(pos)
+    call_helper(f, "jw_memory_copy", [_record(f, target), _record(f, source)], 3)
+    return pos
+
+
+def init(f: FunctionCompiler, pos: int, row: None) -> int:
+    dataidx, pos = f.u32(pos)
+    memidx, pos = f.u32(pos)
+    data = segment(f.program.layout.data_segment(dataidx))
+    call_helper(f, "jw_memory_init", [_record(f, memidx), data], 3)
+    return pos
+
+
+def data_drop(f: FunctionCompiler, pos: int, row: None) -> int:
+    dataidx, pos = f.u32(pos)
+    at = f.program.layout.data_segment(dataidx) + DATA_SEGMENT.offset["size"]
+    f.out += INSTRUCTIONS["store64i"].rb[(at << 4 | VMCTX) << 4] + imm32(0)
+    return pos
+
+
+def _rows() -> dict[str, Handler]:
+    rows: dict[str, Handler] = {
+        "memory.size": (size, None),
+        "memory.grow": (grow, None),
+        "memory.fill": (fill, None),
+        "memory.copy": (copy, None),
+        "memory.init": (init, None),
+        "data.drop": (data_drop, None),
+    }
+    for name, op, type_, bytes_ in (
+        ("i32.load", "mov32", I32, 4), ("i64.load", "mov64", I64, 8),
+        ("f32.load", "load_f32", F32, 4), ("f64.load", "load_f64", F64, 8),
+        ("i32.load8_s", "movsx8_32", I32, 1), ("i32.load8_u", "movzx8", I32, 1),
+        ("i32.load16_s", "movsx16_32", I32, 2), ("i32.load16_u", "movzx16", I32, 2),
+        ("i64.load8_s", "movsx8_64", I64, 1), ("i64.load8_u", "movzx8", I64, 1),
+        ("i64.load16_s", "movsx16_64", I64, 2), ("i64.load16_u", "movzx16", I64, 2),
+        ("i64.load32_s", "movsxd", I64, 4), ("i64.load32_u", "mov32", I64, 4),
+    ):
+        rows[name] = (load, Access(INSTRUCTIONS[op], type_, bytes_, None, 0))
+    for name, op, type_, bytes_, constant_size in (
+        ("i32.store", "store32", I32, 4, 4), ("i64.store", "store64", I64, 8, 4),
+        ("f32.store", "store_f32", F32, 4, 0), ("f64.store", "store_f64", F64, 8, 0),
+        ("i32.store8", "store8", I32, 1, 1), ("i32.store16", "store16", I32, 2, 2),
+        ("i64.store8", "store8", I64, 1, 1), ("i64.store16", "store16", I64, 2, 2),
+        ("i64.store32", "store32", I64, 4, 4),
+    ):
+        constant = INSTRUCTIONS[op + "i"] if constant_size else None
+        rows[name] = (store, Access(INSTRUCTIONS[op], type_, bytes_, constant, constant_size))
+    return rows
+
+
+ROWS: dict[str, Handler] = _rows()
