@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         Trap,
         WasmError,
     )
-    from jitwasm.errors import Trap as RuntimeError
+    from jitwasm.errors import Trap as RuntimeError  # noqa: F401 - an alias beside __all__
     from jitwasm.fetcher import Response, fetch
     from jitwasm.globals import Global
     from jitwasm.instance import Instance

@@ -10,7 +10,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from concurrent.futures import wait
 from pathlib import Path
 from typing import Any
 
@@ -146,17 +146,13 @@ class _ProgressBar:
     def wait(self) -> Module:
         delay = 0.5
         try:
-            while True:
-                try:
-                    return self._promise.result(delay)
-                except FutureTimeoutError:
-                    if self._promise.done():
-                        raise
-                    delay = 0.1
-                    self._show(self._promise.progress)
+            while not wait([self._promise], delay).done:
+                delay = 0.1
+                self._show(self._promise.progress)
         finally:
             if self._shown:
                 print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        return self._promise.result()
 
     def _show(self, progress: Progress) -> None:
         self._shown = True
@@ -251,9 +247,9 @@ def _description(data: bytes, info: ModuleInfo) -> Iterable[str]:
         total, imported = len(getattr(info, kind)), getattr(info, f"imported_{kind}")
         if total:
             yield f"  {total:>10}  {kind}" + (f", {imported} imported" if imported else "")
-    for count, kind in ((len(info.data), "data segments"), (len(info.elements), "element segments")):
-        if count:
-            yield f"  {count:>10}  {kind}"
+    for segments, kind in ((info.data, "data segments"), (info.elements, "element segments")):
+        if segments:
+            yield f"  {len(segments):>10}  {kind}"
     if info.start is not None:
         yield f"  start function: {info.function_name(info.start) or info.start}"
 

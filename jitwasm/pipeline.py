@@ -11,7 +11,6 @@ import dataclasses
 import functools
 import os
 import sys
-import time
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, Executor
 from dataclasses import dataclass
@@ -94,10 +93,6 @@ class _CodeCompiler:
     def add(self, body: FunctionBody) -> None:
         self._submit(self._units.add(self._translator.translate(body)))
         self.functions_translated += 1
-        if self.scheduler.busy:
-            # Workers need the GIL for moments only. Without this they would wait for it a whole
-            # switch interval (5 ms) each time, longer than a unit may take.
-            time.sleep(0)
 
     def finish(self) -> list[bytes]:
         self._submit(self._units.flush())

@@ -68,9 +68,9 @@ def with_httpx_in_memory(url: str) -> Any:
 
 def with_async_httpx(url: str) -> Any:
     async def main() -> Any:
-        async with httpx.AsyncClient(timeout=TIMEOUT) as client:
-            async with client.stream("GET", url) as response:
-                return await jitwasm.compile_streaming(response)
+        client = httpx.AsyncClient(timeout=TIMEOUT)
+        async with client, client.stream("GET", url) as response:
+            return await jitwasm.compile_streaming(response)
 
     return asyncio.run(main())
 
@@ -135,7 +135,8 @@ def test_a_chunked_response(compile_with: Compile, server: Server, add: bytes) -
 
 
 @pytest.mark.parametrize(
-    "mime_type", ["application/wasm", "APPLICATION/WASM", " application/wasm ", "\tApplication/Wasm"]
+    "mime_type",
+    ["application/wasm", "APPLICATION/WASM", " application/wasm ", "\tApplication/Wasm"],
 )
 def test_mime_types_that_are_accepted(server: Server, add: bytes, mime_type: str) -> None:
     with_urllib(server.url("/add.wasm", Reply(add, mime_type)))
@@ -160,7 +161,7 @@ def test_mime_types_that_are_accepted(server: Server, add: bytes, mime_type: str
     ],
 )
 def test_mime_types_that_are_refused(server: Server, add: bytes, mime_type: str) -> None:
-    with pytest.raises(TypeError, match="MIME type is .*; it must be 'application/wasm'") as caught:
+    with pytest.raises(TypeError, match=r"MIME type is .*; it must be 'application/wasm'") as caught:
         with_urllib(server.url("/add.wasm", Reply(add, mime_type)))
     assert repr(mime_type) in str(caught.value)
 

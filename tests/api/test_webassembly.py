@@ -178,9 +178,7 @@ def test_a_host_function_sees_the_callers_context() -> None:
     variable = ContextVar("variable", default=0)
     variable.set(3)
     seen: list[int] = []
-    data = wat(
-        '(module (import "env" "f" (func $f)) (start $f))'
-    )
+    data = wat('(module (import "env" "f" (func $f)) (start $f))')
     jitwasm.instantiate(data, {"env": {"f": lambda: seen.append(variable.get())}}).result(TIMEOUT)
     assert seen == [3]
 

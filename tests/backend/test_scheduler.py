@@ -223,7 +223,11 @@ def test_the_shared_pool_is_one_for_all() -> None:
 
 def run_python(program: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=TIMEOUT
+        # From 3.12 on Python warns of every fork of a process with threads.
+        [sys.executable, "-W", "ignore:This process", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""

@@ -38,7 +38,12 @@ def function(
     lines += [f"  call i32 @f{callee}(ptr %vmctx, i32 %l0)" for callee in callees]
     lines += ["  ret i32 %l0", "}"]
     return FunctionIR(
-        funcidx, "\n".join(lines), dict.fromkeys(callees, TYPE), frozenset(declares), TYPE, body_size
+        funcidx,
+        "\n".join(lines),
+        dict.fromkeys(callees, TYPE),
+        frozenset(declares),
+        TYPE,
+        body_size,
     )
 
 

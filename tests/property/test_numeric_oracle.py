@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.floats import F32, F64, FloatFormat
+from tests.support.floats import F32, F64, FloatFormat, python_of_f32, python_of_f64
 from tests.support.oracle import INSTRUCTIONS, Instruction, NanResult, TrapResult, edge_values
 
 pytest.importorskip("wasmtime", reason="the assembler of module texts (test extra)")
@@ -81,15 +81,18 @@ def _function(name: str, row: Instruction, constants: Sequence[int | None]) -> s
 
 
 def _constant(type_: str, bits: int) -> str:
+    """A literal of exactly these bits."""
     if type_ in ("i32", "i64"):
         return f"({type_}.const {bits})"
-    integer = "i32" if type_ == "f32" else "i64"
     number_format = _FORMATS[type_]
+    sign = "-" if number_format.is_negative(bits) else ""
+    magnitude = number_format.magnitude(bits)
     if number_format.is_nan(bits):
-        sign = "-" if number_format.is_negative(bits) else ""
-        payload = number_format.magnitude(bits) - number_format.infinity
-        return f"({type_}.const {sign}nan:{payload:#x})"
-    return f"({type_}.reinterpret_{integer} ({integer}.const {bits}))"
+        return f"({type_}.const {sign}nan:{magnitude - number_format.infinity:#x})"
+    if number_format.is_infinite(bits):
+        return f"({type_}.const {sign}inf)"
+    python = python_of_f32(magnitude) if type_ == "f32" else python_of_f64(magnitude)
+    return f"({type_}.const {sign}{python.hex()})"
 
 
 def _operands(row: Instruction) -> Iterator[tuple[int, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import random
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -247,3 +248,81 @@ def test_object_stored_by_a_call_survives_collections() -> None:
         exports.put(i, [i])
         exports.put(i // 2, [i // 2])
     assert all(exports.get(i) == [i] for i in range(4000))
+
+
+NODE = """(module
+  (import "m" "t" (table $t 8 funcref))
+  (import "m" "other" (func $other (result i32)))
+  (import "m" "id" (global $id i32))
+  (memory 1)
+  (global $kept (export "kept") (mut funcref) (ref.null func))
+  (table $own 1 funcref)
+  (elem declare func $f $other)
+  (func $f (export "f") (result i32) (i32.load (i32.const 8)))
+  (func (export "init") (i32.store (i32.const 8) (global.get $id)))
+  (func (export "other") (result i32) call $other)
+  (func (export "put") (param i32) (table.set $t (local.get 0) (ref.func $f)))
+  (func (export "put_other") (param i32) (table.set $t (local.get 0) (ref.func $other)))
+  (func (export "keep") (param i32) (global.set $kept (table.get $t (local.get 0))))
+  (func (export "stash") (param funcref) (table.set $own (i32.const 0) (local.get 0)))
+  (func (export "stashed") (result i32) (call_indirect $own (result i32) (i32.const 0)))
+  (func (export "call") (param i32) (result i32) (call_indirect $t (result i32) (local.get 0))))"""
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_histories_never_meet_a_dead_function(seed: int) -> None:
+    choose = random.Random(seed)
+    tables = [Table("funcref", 8) for _ in range(2)]
+    contents: list[list[int | None]] = [[None] * 8 for _ in tables]
+    root = instantiate('(module (func (export "f") (result i32) i32.const 0))')
+    contexts = [context_of(root)]  # by id: what is needed must be alive, not only seem so
+    functions: list[tuple[Any, int]] = [(root.exports.f, 0)]
+    del root
+    nodes: list[tuple[Any, int, int, int]] = []  # exports, its id, its table, id of "other"
+    stashes: dict[int, int] = {}
+    made = 0
+    for _ in range(250):
+        action = choose.randrange(8)
+        if action <= 1 or not nodes:
+            where, (other, other_id) = choose.randrange(2), choose.choice(functions)
+            made += 1
+            imports = {"t": tables[where], "other": other, "id": made}
+            instance = instantiate(NODE, {"m": imports})
+            contexts.append(context_of(instance))
+            instance.exports.init()
+            nodes.append((instance.exports, made, where, other_id))
+            del instance, other, imports
+            continue
+        exports, number, where, other_id = choose.choice(nodes)
+        slot = choose.randrange(8)
+        if action == 2:
+            exports.put(slot)
+            contents[where][slot] = number
+        elif action == 3:
+            exports.put_other(slot)
+            contents[where][slot] = other_id
+        elif action == 4 and contents[where][slot] is not None:
+            functions.append((tables[where][slot], contents[where][slot] or 0))
+            functions = functions[-4:]
+        elif action == 5:
+            function, value = choose.choice(functions)
+            exports.stash(function)
+            stashes[number] = value
+        elif action == 6:
+            nodes.remove((exports, number, where, other_id))
+        else:
+            collect(tables[0]._hold.store if tables[0]._hold else Store())
+        del exports
+        needed = {value for _, value in functions} | {n for node in nodes for n in node[1::2]}
+        needed |= {stashes[node[1]] for node in nodes if node[1] in stashes}
+        needed |= {value for expected in contents for value in expected if value is not None}
+        assert not [value for value in needed if contexts[value]() is None]
+        for table, expected in zip(tables, contents, strict=True):
+            for function, value in zip(table, expected, strict=True):
+                assert (function and function()) == value  # type: ignore[operator]
+        for exports, number, _, other_id in nodes:
+            assert (exports.f(), exports.other()) == (number, other_id)
+            if number in stashes:
+                assert exports.stashed() == stashes[number]
+        for function, value in functions:
+            assert function() == value
