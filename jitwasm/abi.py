@@ -114,6 +114,7 @@ STORE_STATE = Struct(
     ("object", "ptr", "PyObject* of the runtime's Store, borrowed"),
     ("waiters", "i64", "threads waiting for the owner to leave"),
     ("due", "i64", "not 0: run the runtime's `idle` hook once nobody is inside"),
+    ("helpers", "ptr", "addresses of the runtime's helpers, in the order of LIBCALLS"),
 )
 
 FUNCREF = Struct(

@@ -188,6 +188,8 @@ def _invoke(instance: Instance, module: CompiledModule, arguments: Sequence[str]
     if len(values) != len(params):
         raise _Usage(f"{name} {type_} takes {len(params)} arguments, not {len(values)}")
     parsed = [_parse(text, param) for text, param in zip(values, params, strict=True)]
+    if name != "_initialize" and "_initialize" in instance.exports:
+        instance.exports["_initialize"]()  # a WASI reactor's, before anything else is called
     try:
         result = instance.exports[name](*parsed)
     except OverflowError as error:

@@ -39,7 +39,14 @@ def collect(store: Store) -> None:
         root = store.root()
         marker = _Marker(root)
         marker.mark()
-        gone = root.retain(marker.members, marker.others, marker.cost)
+        # A context that some reference leads to has escaped by now, if it had not before.
+        kept = root.members & marker.members | marker.referenced
+        boxes = root.boxes.known(marker.others)
+        if boxes is None:
+            # Objects that wasm code allocated: what they lead to is not known here.
+            kept, boxes = root.members | kept, root.boxes.all()
+        gone = root.retain(kept, boxes, marker.cost)
+    del kept
     del marker  # the contexts end here, outside of the store, whatever their objects do
     del gone
 
@@ -49,6 +56,7 @@ class _Marker:
 
     Attributes:
         members: contexts that were reached.
+        referenced: those of them that own a function some reference names.
         others: reference words outside the hierarchy of functions that were seen.
         cost: how many references were looked at.
     """
@@ -58,6 +66,7 @@ class _Marker:
         self._linked: set[Linked] = set()
         self._work: list[Member | Linked] = []
         self.members: set[Member] = set()
+        self.referenced: set[Member] = set()
         self.others: set[int] = set()
         self.cost = 0
 
@@ -69,7 +78,9 @@ class _Marker:
             references = item.references()
             self.cost += len(references.functions) + len(references.others)
             self.others.update(references.others)
-            self._push(self._owners(set(references.functions)))
+            owners = self._owners(set(references.functions))
+            self.referenced |= owners
+            self._push(owners)
             if isinstance(item, Member):
                 self._push(item.neighbours())
 

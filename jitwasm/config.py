@@ -68,6 +68,10 @@ class Config:
     Attributes:
         features: proposals that are accepted.
         limits: sizes beyond which a module is refused.
+        tier: "optimized" compiles with LLVM; "baseline" with the one-pass compiler, an order of
+            magnitude faster, to code of about half the speed (what it does not cover goes to LLVM
+            at level 0); "auto" does the same, function by function at their first call if the
+            module is large.
         opt_level: 0 compiles fast, 1–3 optimise; None chooses by the size of the module.
         strict: keep every memory access and trap in order, at the price of vectorisation.
         bounds: "guard" catches out-of-bounds accesses by guard pages, "explicit" by comparisons.
@@ -83,6 +87,7 @@ class Config:
 
     features: Features = field(default_factory=Features)
     limits: ImplementationLimits = field(default_factory=ImplementationLimits)
+    tier: str = "optimized"
     opt_level: int | None = None
     strict: bool = False
     bounds: str = "guard"
@@ -95,6 +100,10 @@ class Config:
     def __post_init__(self) -> None:
         if self.opt_level not in (None, 0, 1, 2, 3):
             raise ValueError(f"opt_level must be None or 0 to 3, not {self.opt_level!r}")
+        if self.tier not in ("auto", "baseline", "optimized"):
+            raise ValueError(
+                f"tier must be 'auto', 'baseline' or 'optimized', not {self.tier!r}"
+            )
         if self.bounds not in ("guard", "explicit"):
             raise ValueError(f"bounds must be 'guard' or 'explicit', not {self.bounds!r}")
         if self.host_calls not in ("fast", "ctypes"):
@@ -104,10 +113,11 @@ class Config:
 def default_config() -> Config:
     """The configuration used where none is given, with the environment's overrides.
 
-    JITWASM_OPT (0–3), JITWASM_HOST_CALLS (fast, ctypes), JITWASM_VERIFY_IR (1).
+    JITWASM_TIER (auto, baseline, optimized), JITWASM_OPT (0–3), JITWASM_HOST_CALLS (fast, ctypes), JITWASM_VERIFY_IR (1).
     """
     level = os.environ.get("JITWASM_OPT")
     return Config(
+        tier=os.environ.get("JITWASM_TIER", "optimized"),
         opt_level=int(level) if level else None,
         host_calls=os.environ.get("JITWASM_HOST_CALLS", "fast"),
         verify_ir=os.environ.get("JITWASM_VERIFY_IR") == "1",

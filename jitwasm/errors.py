@@ -5,6 +5,7 @@
     │   ├── MalformedError            they do not decode (binary format)
     │   └── InvalidError              they decode, but do not validate
     ├── LinkError                     the imports do not fit the module
+    ├── LoadError                     a compiled file does not fit this machine or version
     ├── Trap                          WebAssembly code trapped; also builtins.RuntimeError
     │   └── StackOverflow             call stack exhausted; also RecursionError
     └── ExitError                     a WASI program ended itself with `proc_exit`
@@ -27,6 +28,7 @@ __all__ = [
     "Frame",
     "InvalidError",
     "LinkError",
+    "LoadError",
     "MalformedError",
     "StackOverflow",
     "Trap",
@@ -82,6 +84,10 @@ class InvalidError(CompileError):
 
 class LinkError(WasmError):
     """One or more imports are missing or do not match; the message lists all of them."""
+
+
+class LoadError(WasmError):
+    """A file holds no compiled module, or one for another version or processor, or is damaged."""
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,16 @@ class BoxRegistry:
             self._by_id[id(value)] = address
         return address
 
+    def all(self) -> set[int]:
+        """The addresses of all boxes in use."""
+        return set(self._objects)
+
+    def known(self, words: set[int]) -> set[int] | None:
+        """Those of some reference words that are boxes; None if others than i31 are among them."""
+        boxes = words & self._objects.keys()
+        others = words - boxes
+        return boxes if all(word == 0 or word & 1 for word in others) else None
+
     def absorb(self, other: BoxRegistry) -> None:
         """Take over another registry's boxes; their addresses stay valid."""
         self._objects.update(other._objects)

@@ -21,7 +21,8 @@ READ_BYTES = 1 << 16
 class Response:
     """What `fetch` found: headers, and a body that arrives as it is read (Fetch: `Response`).
 
-    Iterating gives the body in pieces, once. It is a context manager.
+    Iterating gives the body in pieces, once, as it was transferred (compressed, if the server does
+    that unasked; the streaming functions decompress it). It is a context manager.
 
     Attributes:
         url: where it came from in the end.

@@ -22,6 +22,7 @@ from jitwasm.linker import (
     HostCallable,
     Resolved,
     Value,
+    carries_references,
     exporter_of,
     join,
     lets_references_through,
@@ -109,7 +110,7 @@ def _allocate(module: CompiledModule, resolved: list[Resolved], store: Store) ->
     info = module.info
     context = VMContext(info, module.config, module.image(), blueprint_of(module))
     context.enter_store(store)
-    if any(map(lets_references_through, resolved)):
+    if any(map(lets_references_through, resolved)) or any(map(carries_references, info.tags)):
         # References of either side may come to lie anywhere in the store from now on.
         store.members.add(context)
         store.members |= {c for r in resolved if (c := exporter_of(r)) is not None}

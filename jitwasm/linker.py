@@ -38,6 +38,7 @@ __all__ = [
     "HostCallable",
     "Resolved",
     "Value",
+    "carries_references",
     "exporter_of",
     "join",
     "lets_references_through",
@@ -284,12 +285,21 @@ def _linked(resolved: Resolved) -> Linked | None:
 def lets_references_through(resolved: Resolved) -> bool:
     """Whether references of one side may reach the other through this import, unseen by Python."""
     if isinstance(resolved, FunctionAnchor):
-        comp = resolved.type.comp
-        assert isinstance(comp, FuncType)
-        return any(type_.is_ref for type_ in (*comp.params, *comp.results))
+        return _has_references(resolved.type)
     return isinstance(resolved, Table) or (
         isinstance(resolved, Global) and resolved.type.value.is_ref
     )
+
+
+def carries_references(tag: TagType) -> bool:
+    """Whether exceptions of this tag carry references, wherever they are caught."""
+    return _has_references(tag.type)
+
+
+def _has_references(type_: DefType) -> bool:
+    comp = type_.comp
+    assert isinstance(comp, FuncType)
+    return any(value.is_ref for value in (*comp.params, *comp.results))
 
 
 def exporter_of(resolved: Resolved) -> Member | None:

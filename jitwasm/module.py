@@ -126,6 +126,8 @@ class CompiledModule:
         """The machine code, loaded into executable memory on first use (internal)."""
         with self._lock:
             if self._image is None:
+                if self.config.tier != "optimized":
+                    native().provide_helpers()
                 self._image = native().load(self.objects, self._describe)
             return self._image
 

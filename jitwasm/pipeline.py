@@ -28,6 +28,7 @@ from jitwasm.frontend.moduleinfo import ModuleInfo
 from jitwasm.frontend.stream import StreamParser
 from jitwasm.frontend.translate import Translator
 from jitwasm.module import CompiledModule, ModuleParts
+from jitwasm.tiers import BaselineCode, is_available
 from jitwasm.version import __version__
 
 __all__ = [
@@ -98,6 +99,13 @@ class _CodeCompiler:
         self._submit(self._units.flush())
         return self.scheduler.results()
 
+    def cancel(self) -> None:
+        self.scheduler.cancel()
+
+    @property
+    def functions_compiled(self) -> int:
+        return self.scheduler.functions_compiled
+
     def _submit(self, units: Sequence[CompileUnit]) -> None:
         for unit in units:
             self.scheduler.submit(unit)
@@ -127,7 +135,7 @@ class CompileSession:
         self._executor = executor
         self._parser = StreamParser(self._config.features, self._config.limits)
         self._chunks: list[bytes] = []
-        self._code: _CodeCompiler | None = None
+        self._code: _CodeCompiler | BaselineCode | None = None
         self._cancelled = False
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
@@ -163,6 +171,7 @@ class CompileSession:
             raise
         fingerprint = self._code.fingerprint if self._code else ""
         data = b"".join(self._chunks)
+        self._chunks.clear()
         return Module._from_parts(
             ModuleParts(data, info, tuple(objects), fingerprint, self._config)
         )
@@ -171,7 +180,7 @@ class CompileSession:
         """Stop: drop what is queued; `feed` and `finish` raise `CancelledError` from now on."""
         self._cancelled = True
         if self._code is not None:
-            self._code.scheduler.cancel()
+            self._code.cancel()
 
     @property
     def progress(self) -> Progress:
@@ -180,9 +189,14 @@ class CompileSession:
         return Progress(
             bytes_received=self._parser.bytes_received,
             functions_translated=code.functions_translated if code else 0,
-            functions_compiled=code.scheduler.functions_compiled if code else 0,
+            functions_compiled=code.functions_compiled if code else 0,
             functions_total=code.functions_total if code else None,
         )
+
+    def _start_code(self, start: CodeStart) -> _CodeCompiler | BaselineCode:
+        if self._config.tier != "optimized" and is_available():
+            return BaselineCode(start, self._config, machine_fingerprint())
+        return _CodeCompiler(start, self._config, self._executor)
 
     def _handle(self, events: Sequence[Event]) -> ModuleInfo | None:
         for event in events:
@@ -192,7 +206,7 @@ class CompileSession:
                 assert self._code is not None
                 self._code.add(event)
             elif isinstance(event, CodeStart):
-                self._code = _CodeCompiler(event, self._config, self._executor)
+                self._code = self._start_code(event)
             elif isinstance(event, ModuleEnd):
                 return event.info
         return None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import socket
+import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -165,7 +166,22 @@ def _urllib_body(response: Any) -> Body:
         with contextlib.suppress(AttributeError):
             _shut_down(inner.fp.raw._sock)
 
-    return Body(_urllib_used(inner), chunks(), _length(response), response.close, abort)
+    pieces = chunks()
+    # The other clients undo the transfer's compression themselves.
+    if response.headers.get("Content-Encoding", "").strip().lower() in _COMPRESSED:
+        pieces = _decompressed(pieces)
+    return Body(_urllib_used(inner), pieces, _length(response), response.close, abort)
+
+
+_COMPRESSED = ("gzip", "x-gzip", "deflate")
+
+
+def _decompressed(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)  # finds out which of the two formats it is
+    for piece in pieces:
+        yield decoder.decompress(piece)
+    if not decoder.eof:
+        raise EOFError("the compressed body of the response ends too early")
 
 
 def _urllib_used(response: Any) -> bool:

@@ -24,6 +24,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from jitwasm.abi import ENV, OVERFLOW_SLOT, OVERFLOW_SLOTS, STORE_STATE
+from jitwasm.backend.helpers import helper_table
 from jitwasm.backend.native import native
 from jitwasm.block import Block, read_word, write_word
 from jitwasm.externs import BoxRegistry
@@ -35,6 +36,7 @@ _MIN_BOXES, _MIN_UNHELD = 1000, 2
 """How many may come together before a first collection."""
 _DEPTH = STORE_STATE.offset["depth"] // 8
 _DUE = STORE_STATE.offset["due"] // 8
+_HELPERS = STORE_STATE.offset["helpers"] // 8
 _OBJECT = STORE_STATE.offset["object"] // 8
 
 
@@ -150,6 +152,7 @@ class Store:
         self._forward: Store | None = None
         self._state = Block(STORE_STATE.size)
         self._state.words[_OBJECT] = id(self)
+        self._state.words[_HELPERS] = ctypes.addressof(helper_table())
         self._door = Block(ENV.size)
         self._door.words[ENV.offset["store"] // 8] = self._state.address
         self._overflow: Block | None = None
@@ -239,14 +242,15 @@ class Store:
         """End a collection: keep only these members and boxes.
 
         Args:
-            members, boxes: what was reached.
+            members: contexts whose references have escaped.
+            boxes: what was reached.
             cost: how many references were looked at; the next collection comes the later for it.
 
         Returns:
             What holds the last references to the rest.
         """
-        gone: list[object] = [self.members - members, self.boxes.sweep(boxes)]
-        self.members &= members
+        gone: list[object] = [self.members, self.boxes.sweep(boxes)]
+        self.members = members
         self._most_boxes = 2 * len(self.boxes) + max(_MIN_BOXES, cost // 8)
         self._most_unheld = 2 * self._unheld() + _MIN_UNHELD
         self._state.words[_DUE] = 0

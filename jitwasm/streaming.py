@@ -94,9 +94,16 @@ class _Job(Generic[T]):
         else:
             self._promise._resolve(result)
         finally:
+            self._detach()
             if self._private_loop is not None:
                 self._private_loop.run_until_complete(self._private_loop.shutdown_asyncgens())
                 self._private_loop.close()
+
+    def _detach(self) -> None:
+        """Leave the promise nothing but its outcome: it may be kept for long."""
+        progress = self._progress()
+        self._promise._find_progress = lambda: progress
+        self._promise._on_cancel = lambda: None
 
     def _read(self, source: Any) -> None:
         if self._stream is None:

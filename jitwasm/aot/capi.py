@@ -1,16 +1,22 @@
-"""WebAssembly types as C types, and how C functions pass them on x86-64 (System V ABI).
+"""WebAssembly types as C types, and how C functions pass them.
 
-Several results are a structure with the fields r0, r1, …; C returns one of at most 16 bytes in
-registers, by the classes of its eight-byte halves, and any larger one through a hidden pointer.
+Several results are a structure with the fields r0, r1, …. On x86-64 (System V ABI) C returns one of
+at most 16 bytes in registers, by the classes of its eight-byte halves, and any larger one through a
+hidden pointer. Other targets have rules of their own for small structures; there the structure gets
+padding that makes it large, and all agree on the hidden pointer.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jitwasm.aot.targets import Target
 from jitwasm.types import F32, F64, I32, I64, V128, FuncType, ValType
 
-__all__ = ["CResult", "c_result", "c_type"]
+__all__ = ["CResult", "PADDING", "c_result", "c_type"]
+
+PADDING = 17
+"""Bytes at the end of a structure of results, except on x86-64."""
 
 _C_NAMES = {I32: "int32_t", I64: "int64_t", F32: "float", F64: "double", V128: "jw_v128"}
 
@@ -37,19 +43,21 @@ class CResult:
     hidden: bool
 
 
-def c_result(type_: FuncType) -> CResult:
+def c_result(type_: FuncType, target: Target) -> CResult:
     """Classify the results of a function type."""
     results = type_.results
     if not results:
         return CResult((), 0, "void", False)
     if len(results) == 1:
-        return CResult((0,), results[0].size, results[0].ir, False)
+        return CResult((0,), results[0].size, target.argument(results[0].ir), False)
     offsets, end, align = [], 0, 1
     for value in results:
         end = -(-end // value.size) * value.size
         offsets.append(end)
         end += value.size
         align = max(align, value.size)
+    if not target.is_host:
+        end += PADDING
     size = -(-end // align) * align
     if size > 16:
         return CResult(tuple(offsets), size, "void", True)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
+import sys
+import time
 from pathlib import Path
 
 from jitwasm.aot.emit import AotOptions, Compiled, compile_module
-from jitwasm.backend.llvm import help_text
+from jitwasm.aot.linking import LinkerError
+from jitwasm.aot.pyext import check_module_name, extension_filename, python_extension
+from jitwasm.aot.targets import TARGETS, find_target, processor_help
 
-__all__ = ["add_parser"]
+__all__ = ["CommandError", "add_parser"]
 
 KINDS = {
     "o": "relocatable object",
@@ -18,7 +23,12 @@ KINDS = {
     "h": "C header",
     "ll": "LLVM IR",
     "s": "assembly",
+    "pyext": "CPython extension module",
 }
+
+
+class CommandError(Exception):
+    """The command line cannot be carried out; the message is for the user."""
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -30,60 +40,188 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         epilog="cc main.c module.o is all it takes: the runtime is in the object.",
     )
     parser.set_defaults(command=_compile)
-    parser.add_argument("file", metavar="FILE", help="the module")
-    parser.add_argument("-o", dest="output", metavar="OUT", help="module.o beside it by default")
+    parser.add_argument("file", metavar="FILE", nargs="?", help="the module; - is standard input")
+    parser.add_argument(
+        "-o", dest="output", metavar="OUT", help="FILE with another suffix by default"
+    )
     parser.add_argument(
         "--emit",
         metavar="KIND,…",
-        help="kinds of output: " + ", ".join(f"{k} ({v})" for k, v in KINDS.items()),
+        action="append",
+        help="kinds of output: "
+        + ", ".join(f"{k} ({v})" for k, v in KINDS.items())
+        + "; by default what OUT ends in, and a header",
     )
     parser.add_argument("--prefix", help="of all symbols; the file's name by default")
     parser.add_argument("-O", dest="level", type=int, choices=range(4), default=2)
+    parser.add_argument(
+        "-g", dest="debug", action="store_true", help="functions' names and offsets for debuggers"
+    )
+    _add_target(parser)
+    _add_runtime(parser)
+    parser.add_argument(
+        "--list-undefined", action="store_true", help="print the symbols others must define"
+    )
+    parser.add_argument(
+        "-j",
+        dest="jobs",
+        type=int,
+        metavar="N",
+        default=1,
+        help="split the program and compile N parts side by side",
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress, no notices")
+
+
+def _add_target(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--target",
+        metavar="TARGET",
+        default="x86_64",
+        help=f"{', '.join(TARGETS)}, a triple, or 'help'",
+    )
     parser.add_argument("--cpu", help="target processor: 'native', a name, or 'help'")
     parser.add_argument("--features", help="processor features: '+avx2,-bmi', or 'help'")
+
+
+def _add_runtime(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bounds", choices=("guard", "explicit"), default="guard", help="how accesses are checked"
     )
     parser.add_argument("--no-signals", action="store_true", help="install no signal handler")
-    parser.add_argument("--no-runtime", action="store_true", help="leave the runtime out")
+    runtime = parser.add_mutually_exclusive_group()
+    runtime.add_argument(
+        "--with-runtime", action="store_true", help="put the runtime into the object (default)"
+    )
+    runtime.add_argument("--no-runtime", action="store_true", help="leave the runtime out")
+    loadable = parser.add_mutually_exclusive_group()
+    loadable.add_argument(
+        "--loadable", action="store_true", help="let jitwasm.load() take the object (default)"
+    )
+    loadable.add_argument(
+        "--no-loadable", action="store_true", help="compile for C only: faster and smaller"
+    )
     parser.add_argument(
         "--import-table",
         action="store_true",
         help="import functions through pointers given at instantiation (for dlopen)",
     )
-    parser.add_argument(
-        "--list-undefined", action="store_true", help="print the symbols others must define"
-    )
 
 
 def _compile(options: argparse.Namespace) -> int:
-    if "help" in (options.cpu, options.features):
-        print(help_text(), end="")
+    if _help(options):
         return 0
-    source = Path(options.file)
-    output = Path(options.output) if options.output else source.with_suffix(".o")
-    kinds = options.emit.split(",") if options.emit else [output.suffix.lstrip(".") or "o", "h"]
+    if options.file is None:
+        raise CommandError("compile wants the file of a module")
+    try:
+        _write_all(options)
+    except (ValueError, LinkerError) as error:
+        raise CommandError(str(error)) from None
+    return 0
+
+
+def _help(options: argparse.Namespace) -> bool:
+    """Print what was asked for instead of compiling; whether anything was."""
+    try:
+        if options.target == "help":
+            print("Targets, all for Linux; the runtime exists for x86_64:\n")
+            for target in TARGETS.values():
+                print(f"  {target.name:<12} {target.triple:<30} baseline {target.cpu}")
+        elif "help" in (options.cpu, options.features):
+            print(processor_help(find_target(options.target)), end="")
+        else:
+            return False
+    except ValueError as error:
+        raise CommandError(str(error)) from None
+    return True
+
+
+def _kinds(options: argparse.Namespace, output: Path | None) -> list[str]:
+    """The kinds of output, each once, in the order wanted."""
+    if options.emit:
+        kinds = [kind for row in options.emit for kind in row.split(",") if kind]
+    elif output is None:
+        kinds = ["o", "h"]
+    else:
+        kind = output.suffix.lstrip(".")
+        kinds = [kind, "h"] if kind in ("o", "a", "so") else [kind]
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown:
-        raise ValueError(f"--emit knows {', '.join(KINDS)}; not {', '.join(unknown)}")
-    compiled = compile_module(
-        source.read_bytes(),
-        AotOptions(
-            prefix=options.prefix or _prefix_of(source),
-            opt_level=options.level,
-            cpu=options.cpu,
-            features=options.features,
-            bounds=options.bounds,
-            signals=not options.no_signals,
-            runtime=not options.no_runtime,
-            import_table=options.import_table,
-        ),
+        raise CommandError(
+            f"there is no output of kind {', '.join(map(repr, unknown))}; "
+            f"--emit and the suffix of -o know {', '.join(KINDS)}"
+        )
+    return list(dict.fromkeys(kinds))
+
+
+def _write_all(options: argparse.Namespace) -> None:
+    standard_input = options.file == "-"
+    source = Path("module.wasm") if standard_input else Path(options.file)
+    output = Path(options.output) if options.output else None
+    kinds = _kinds(options, output)
+    prefix = options.prefix or _prefix_of(source)
+    foreign = not find_target(options.target).is_host
+    objects = {"o", "a", "so"}.intersection(kinds)
+    aot = AotOptions(
+        prefix=prefix,
+        opt_level=options.level,
+        target=options.target,
+        cpu=options.cpu,
+        features=options.features,
+        bounds=options.bounds,
+        signals=not options.no_signals,
+        runtime=not options.no_runtime,
+        import_table=options.import_table,
+        loadable=bool(objects) and not options.no_loadable,
+        debug=options.debug,
     )
-    for kind in dict.fromkeys(kinds):
-        _write(compiled, kind, output.with_suffix(f".{kind}"))
-    if options.list_undefined:
-        print("\n".join(compiled.undefined()))
-    return 0
+    data = sys.stdin.buffer.read() if standard_input else source.read_bytes()
+    shown = None if options.quiet or not sys.stderr.isatty() else _Progress()
+    try:
+        compiled = compile_module(data, aot, jobs=options.jobs, progress=shown)
+        base = output or source
+        for kind in kinds:
+            if shown:
+                shown.stage(f"writing {KINDS[kind]}")
+            path = base if output and len(kinds) == 1 else base.with_suffix(f".{kind}")
+            _write(compiled, kind, path, None if options.quiet else output)
+        undefined = compiled.undefined() if options.list_undefined else []
+    finally:
+        if shown:
+            shown.end()
+    if foreign and aot.runtime and objects and not options.quiet:
+        print(
+            f"jitwasm: note: there is no runtime for {aot.machine.name}; "
+            "whoever links the object supplies it (--list-undefined)",
+            file=sys.stderr,
+        )
+    for symbol in undefined:
+        print(symbol)
+
+
+class _Progress:
+    """One line on the terminal, once it has been worth the wait."""
+
+    def __init__(self) -> None:
+        self._next = time.monotonic() + 0.3
+        self._began = False
+
+    def __call__(self, done: int, total: int) -> None:
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + 0.1
+            self._show(f"translating: {done} of {total} functions")
+
+    def stage(self, text: str) -> None:
+        """LLVM does not say how far it is."""
+        self._show(f"{text} …")
+
+    def _show(self, text: str) -> None:
+        self._began = True
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        if self._began:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 def _prefix_of(source: Path) -> str:
@@ -92,16 +230,37 @@ def _prefix_of(source: Path) -> str:
     return name if name[:1].isalpha() else f"wasm_{name}".rstrip("_")
 
 
-def _write(compiled: Compiled, kind: str, path: Path) -> None:
-    if kind == "o":
-        path.write_bytes(compiled.object())
+def _notice(command: str) -> None:
+    print(f"jitwasm: linking with {command}", file=sys.stderr)
+
+
+def _write(compiled: Compiled, kind: str, path: Path, given: Path | None | bool) -> None:
+    notice = _notice if given is not None else None
+    if kind == "pyext":
+        name = check_module_name(path.name.split(".")[0])
+        folder = path.parent
+        library = python_extension(compiled, name, notice)
+        _replace(folder / extension_filename(name), library)
+    elif kind == "o":
+        _replace(path, compiled.object())
     elif kind == "a":
-        path.write_bytes(compiled.archive())
+        _replace(path, compiled.archive())
     elif kind == "so":
-        path.write_bytes(compiled.shared_library())
+        _replace(path, compiled.shared_library(notice))
     elif kind == "h":
-        path.write_text(compiled.header())
+        _replace(path, compiled.header().encode())
     elif kind == "ll":
-        path.write_text(compiled.ir)
+        _replace(path, compiled.ir.encode())
     else:
-        path.write_text(compiled.assembly())
+        _replace(path, compiled.assembly().encode())
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write a file as a whole: no one shall see half of it, or lose the old one to an error."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise

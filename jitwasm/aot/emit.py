@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import shutil
-import subprocess
-import tempfile
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import cached_property
 
 from jitwasm.abi import call_conv
+from jitwasm.aot import linking
 from jitwasm.aot.archive import archive
-from jitwasm.aot.glue import Glue, typed_entry
+from jitwasm.aot.calls import typed_entry
+from jitwasm.aot.glue import Glue
 from jitwasm.aot.header import header
-from jitwasm.aot.naming import check_prefix
+from jitwasm.aot.options import AotOptions
+from jitwasm.aot.rttypes import rtt_definitions, rtt_symbol
 from jitwasm.aot.runtime import (
     DECLARATIONS,
     SECTION,
@@ -22,8 +23,11 @@ from jitwasm.aot.runtime import (
     memory_functions,
     runtime_ir,
 )
-from jitwasm.backend.codegen import TargetSpec, compile_assembly, compile_unit, host_target
+from jitwasm.aot.stored import add_section, pack_module
+from jitwasm.aot.targets import has_shuffle_bytes
+from jitwasm.backend.codegen import TargetSpec, compile_assembly, compile_unit
 from jitwasm.backend.elf import ObjectFile
+from jitwasm.backend.units import UnitBuilder
 from jitwasm.config import Config
 from jitwasm.frontend.events import CodeStart, FunctionBody, ModuleEnd
 from jitwasm.frontend.moduleinfo import ModuleInfo
@@ -31,132 +35,171 @@ from jitwasm.frontend.stream import StreamParser
 from jitwasm.frontend.translate import Translator
 from jitwasm.ir import FUNCTION_ATTRIBUTES, PREAMBLE, FunctionIR
 from jitwasm.libcalls import LIBCALLS, declaration
-from jitwasm.types import ArrayType, DefType, FuncType, RefType, StructType, SubType, ValType
 
 __all__ = ["AotOptions", "Compiled", "compile_module"]
 
+Progress = Callable[[int, int], object]
+"""Is told how many functions have been translated, and of how many."""
 
-@dataclass(frozen=True)
-class AotOptions:
-    """How to compile.
-
-    Attributes:
-        prefix: of all symbols.
-        opt_level: 0 to 3.
-        cpu, features: as LLVM writes them; None takes the baseline "x86-64", which runs anywhere.
-        bounds: "guard" (guard pages, which need the signal handler) or "explicit" (comparisons).
-        signals: let the runtime install a signal handler. Without it, a stack overflow ends the
-            process, as in any C program.
-        runtime: put the small runtime into the object.
-        import_table: import functions through pointers given at instantiation.
-    """
-
-    prefix: str
-    opt_level: int = 2
-    cpu: str | None = None
-    features: str | None = None
-    bounds: str = "guard"
-    signals: bool = True
-    runtime: bool = True
-    import_table: bool = False
-
-    def __post_init__(self) -> None:
-        check_prefix(self.prefix)
-        if self.bounds == "guard" and not self.signals:
-            raise ValueError("guard pages need the signal handler: take bounds='explicit'")
+_FEED_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """One module, translated and wrapped; every output derives from `ir`."""
+    """One module, translated; every output derives from it, and equal inputs give equal outputs.
 
+    Attributes:
+        data: the bytes of the module.
+        info: what they describe.
+        functions: the functions it defines.
+        options: how it is compiled.
+        config: how it was translated.
+        jobs: how many LLVM modules it is split into, to be compiled side by side. The whole
+            program is optimised together only if there is one.
+        executor: where they are compiled; None makes threads.
+    """
+
+    data: bytes
     info: ModuleInfo
-    ir: str
+    functions: tuple[FunctionIR, ...]
     options: AotOptions
+    config: Config
+    jobs: int = 1
+    executor: Executor | None = None
 
-    @property
-    def target(self) -> TargetSpec:
+    @cached_property
+    def ir(self) -> str:
+        """The whole program as one LLVM module."""
+        return module_ir(self.info, self.functions, self.options)
+
+    def assembly(self) -> str:
+        """What the machine will run, for reading."""
+        return compile_assembly(self.ir, self.options.spec)
+
+    def header(self) -> str:
+        """The C header."""
         options = self.options
-        if options.cpu == "native":
-            return host_target(options.opt_level)
-        return TargetSpec(options.cpu or "x86-64", options.features or "", options.opt_level)
+        return header(self.info, options.prefix, options.import_table, options.machine)
 
     def object(self) -> bytes:
         """A relocatable, position-independent ELF object."""
-        return compile_unit(self.ir, self.target)
+        return self._object
 
-    def assembly(self) -> str:
-        return compile_assembly(self.ir, self.target)
+    @cached_property
+    def _object(self) -> bytes:
+        if self.jobs > 1 and len(self.functions) > 1:
+            texts = _parts(self.info, self.functions, self.options, self.jobs)
+            result = linking.merge(self._compile_all(texts, self.options.spec))
+        else:
+            result = compile_unit(self.ir, self.options.spec)
+        if not self.options.has_module:
+            return result
+        return add_section(result, self._stored())
 
-    def header(self) -> str:
-        return header(self.info, self.options.prefix, self.options.import_table)
+    def _compile_all(self, texts: Sequence[str], spec: TargetSpec) -> list[bytes]:
+        if self.executor is not None:
+            return list(self.executor.map(compile_unit, texts, [spec] * len(texts)))
+        with ThreadPoolExecutor(self.jobs) as pool:
+            return list(pool.map(compile_unit, texts, [spec] * len(texts)))
+
+    def _stored(self) -> bytes:
+        """The section from which `jitwasm.load` makes a module."""
+        builder = UnitBuilder(self.info.layout, self.options.opt_level)
+        units = [unit for function in self.functions for unit in builder.add(function)]
+        units += builder.flush()
+        objects = self._compile_all([unit.text for unit in units], self.options.spec)
+        return pack_module(self.data, objects, self.config, self.options.spec)
 
     def archive(self) -> bytes:
         """A static library with the one object."""
         return archive([(f"{self.options.prefix}.o", self.object())])
 
-    def shared_library(self) -> bytes:
-        """A shared library, made by the system's C compiler or linker.
+    def shared_library(self, notice: Callable[[str], object] | None = None) -> bytes:
+        """A shared library, made by the system's linker; `notice` is told by which.
 
         Raises:
-            FileNotFoundError: neither cc, ld nor lld is installed.
+            LinkerError: there is none, or it failed.
         """
-        with tempfile.TemporaryDirectory() as folder:
-            source, target = Path(folder, "module.o"), Path(folder, "module.so")
-            source.write_bytes(self.object())
-            subprocess.run([*linker(), "-o", target, source], check=True)
-            return target.read_bytes()
+        if not self.options.machine.is_host:
+            raise linking.LinkerError("shared libraries can be linked for x86_64 only")
+        return linking.shared_library([self.object()], notice)
 
     def undefined(self) -> list[str]:
         """Symbols the object expects others to define."""
-        symbols = ObjectFile(self.object()).symbols
-        return sorted(s.name for s in symbols if s.is_global and s.section is None and s.name)
+        symbols = ObjectFile(self.object(), self.options.machine.machine).symbols
+        return sorted(
+            s.name
+            for s in symbols
+            if s.is_global
+            and s.section is None
+            and s.name
+            # What every linker supplies.
+            and s.name not in ("_GLOBAL_OFFSET_TABLE_", "__start_jwtext", "__stop_jwtext")
+        )
 
 
-def linker() -> list[str]:
-    """The command that links a shared library on this machine."""
-    for name, options in (("cc", ["-shared", "-nostdlib"]), ("ld", ["-shared"])):
-        found = shutil.which(name)
-        if found:
-            return [found, *options]
-    raise FileNotFoundError("a shared library needs a linker: neither cc nor ld is installed")
-
-
-def compile_module(data: bytes, options: AotOptions, config: Config | None = None) -> Compiled:
+def compile_module(
+    data: bytes,
+    options: AotOptions,
+    config: Config | None = None,
+    *,
+    jobs: int = 1,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> Compiled:
     """Translate a module for linking.
 
     Raises:
         CompileError: it is not a valid module.
     """
-    # The baseline processor has none of the instructions that portable IR does without (SSSE3).
+    if jobs < 1:
+        raise ValueError(f"jobs must be at least 1, not {jobs}")
     config = config or Config()
-    portable = config.portable_ir or options.cpu is None
+    portable = config.portable_ir or not has_shuffle_bytes(options.spec)
     config = replace(config, bounds=options.bounds, portable_ir=portable)
-    info, functions = _translate(data, config)
-    return Compiled(info, module_ir(info, functions, options), options)
+    info, functions = _translate(data, config, progress)
+    return Compiled(data, info, functions, options, config, jobs, executor)
 
 
-def _translate(data: bytes, config: Config) -> tuple[ModuleInfo, list[FunctionIR]]:
+def _translate(
+    data: bytes, config: Config, progress: Progress | None
+) -> tuple[ModuleInfo, tuple[FunctionIR, ...]]:
     parser = StreamParser(config.features, config.limits)
     functions: list[FunctionIR] = []
     translator: Translator | None = None
-    info: ModuleInfo | None = None
-    for event in [*parser.feed(data), *parser.finish()]:
-        if isinstance(event, CodeStart):
-            translator = Translator(event.info, config)
-        elif isinstance(event, FunctionBody):
-            assert translator is not None
-            functions.append(translator.translate(event))
-        elif isinstance(event, ModuleEnd):
-            info = event.info
-    assert info is not None
-    return info, functions
+    total = 0
+    view = memoryview(data)
+    for start in range(0, len(view), _FEED_BYTES):
+        for event in parser.feed(view[start : start + _FEED_BYTES]):
+            if isinstance(event, CodeStart):
+                translator = Translator(event.info, config)
+                total = event.count
+            elif isinstance(event, FunctionBody):
+                assert translator is not None
+                functions.append(translator.translate(event))
+        if progress is not None and total:
+            progress(len(functions), total)
+    end = parser.finish()[-1]
+    assert isinstance(end, ModuleEnd)
+    return end.info, tuple(functions)
 
 
-def module_ir(info: ModuleInfo, functions: Iterable[FunctionIR], options: AotOptions) -> str:
+def module_ir(info: ModuleInfo, functions: Sequence[FunctionIR], options: AotOptions) -> str:
     """One LLVM module: the functions, the glue, and the runtime if asked for."""
-    functions = list(functions)
-    universal = [f for f in functions if f.universal]
+    universal = any(f.universal for f in functions)
+    return "\n".join(
+        [
+            *_declarations(functions, options),
+            *_surroundings(info, options, universal),
+            *_definitions(info, functions, "internal"),
+            FUNCTION_ATTRIBUTES,
+            PREAMBLE,
+        ]
+    )
+
+
+def _surroundings(info: ModuleInfo, options: AotOptions, tail_calls: bool) -> list[str]:
+    """Everything but the functions."""
     rtts = [rtt_symbol(t) for t in info.types]
     glue = Glue(
         info,
@@ -164,88 +207,90 @@ def module_ir(info: ModuleInfo, functions: Iterable[FunctionIR], options: AotOpt
         options.import_table,
         options.bounds == "guard",
         rtts,
-        bool(universal),
+        tail_calls,
+        options.machine,
     )
-    parts = [
-        memory_functions(),
-        glue.ir(),
-        *(_internal(function.text) for function in functions),
-        *(typed_entry(f.funcidx, call_conv(info.func_type(f.funcidx))) for f in universal),
-        *_rtt_definitions(info),
-        FUNCTION_ATTRIBUTES,
-        PREAMBLE,
-    ]
-    declares = set().union(*(f.declares for f in functions)) if functions else set()
-    declares.add("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
-    if options.runtime:
-        parts += [runtime_ir(options.signals), libcalls_ir()]
+    parts = [*_memory_functions(options), glue.ir(), *rtt_definitions(info)]
+    if options.has_runtime:
+        return [*parts, runtime_ir(options.signals), libcalls_ir()]
+    return [*parts, DECLARATIONS]
+
+
+def _memory_functions(options: AotOptions) -> list[str]:
+    return [memory_functions()] if options.machine.is_host else []
+
+
+def _declarations(functions: Iterable[FunctionIR], options: AotOptions) -> list[str]:
+    declares = {"declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)"}
+    declares.update(*(f.declares for f in functions))
+    if options.has_runtime:
         declares = {d for d in declares if not any(f"@{name}(" in d for name in LIBCALLS)}
     else:
         declares |= {declaration(name) for name in LIBCALLS}
-        parts.append(DECLARATIONS)
-    return "\n".join([*sorted(declares), *parts])
+    return sorted(declares)
 
 
-def _internal(text: str) -> str:
-    """Let nothing outside see a function, and collect the functions' code in one section."""
-    text = text.replace("define ", "define internal ", 1)
-    return text.replace(" #0 {", f' #0 section "{SECTION}" {{', 1)
+def _definitions(
+    info: ModuleInfo, functions: Iterable[FunctionIR], linkage: str
+) -> Iterable[str]:
+    for f in functions:
+        # Let nothing outside see it, and collect the functions' code in one section.
+        text = f.text.replace("define ", f"define {linkage} ", 1)
+        yield text.replace(" #0 {", f' #0 section "{SECTION}" {{', 1)
+        if f.universal:
+            entry = typed_entry(f.funcidx, call_conv(info.func_type(f.funcidx)))
+            yield entry.replace("internal", linkage, 1)
 
 
-def _rtt_definitions(info: ModuleInfo) -> list[str]:
-    """Run-time types: equal types of different objects become one when they are linked."""
-    found: dict[str, DefType] = {}
-    for type_ in info.types:
-        ancestor: DefType | None = type_
-        while ancestor is not None:
-            found[rtt_symbol(ancestor)] = ancestor
-            ancestor = ancestor.supertype
-    return [_rtt(name, type_) for name, type_ in sorted(found.items())]
+# Parts: what one part defines is a hidden symbol for the others, with the prefix before its name.
+
+_FUNCTION_NAME = re.compile(r"@([fu]\d+)\b")
 
 
-_KINDS = {FuncType: 0, StructType: 1, ArrayType: 2}
-_DISPLAY = 8
+def _parts(
+    info: ModuleInfo, functions: Sequence[FunctionIR], options: AotOptions, count: int
+) -> list[str]:
+    """The program as several LLVM modules of about equal size; the first has all the rest."""
+    universal = frozenset(f.funcidx for f in functions if f.universal)
+    texts = []
+    for place, share in enumerate(_shares(functions, count)):
+        body = list(_definitions(info, share, "hidden"))
+        if place == 0:
+            surroundings = "\n".join(_surroundings(info, options, bool(universal)))
+            # Imports are called from all parts.
+            surroundings = re.sub(r"^(define) internal (.*@f\d+\()", r"\1 hidden \2", surroundings,
+                                  flags=re.M)
+            body.insert(0, surroundings)
+            wanted = {i: call_conv(info.func_type(i)).fn_ir for i in range(len(info.functions))}
+            defined = {f.funcidx for f in share} | set(range(info.imported_functions))
+            declares = _declarations(share, options)
+        else:
+            wanted = {i: ir for f in share for i, ir in f.calls.items()}
+            defined = {f.funcidx for f in share}
+            body[:0] = _memory_functions(options)
+            declares = sorted(set().union(*(f.declares for f in share)))
+        outside = sorted(wanted.items() - {(i, wanted[i]) for i in defined if i in wanted})
+        text = "\n".join(
+            [*declares, *(_declare(i, ir) for i, ir in outside), *body]
+            + [FUNCTION_ATTRIBUTES, PREAMBLE]
+        )
+        texts.append(_FUNCTION_NAME.sub(rf"@{options.prefix}.\1", text))
+    return texts
 
 
-def _rtt(name: str, type_: DefType) -> str:
-    chain = [type_]
-    while chain[0].supertype is not None:
-        chain.insert(0, chain[0].supertype)
-    width = max(_DISPLAY, len(chain))
-    display = [f"ptr @{rtt_symbol(t)}" for t in chain] + ["ptr null"] * (width - len(chain))
-    shape = f"{{ i32, i32, ptr, [{width} x ptr] }}"
-    kind = _KINDS[type(type_.comp)]
-    return (
-        f"${name} = comdat any\n@{name} = linkonce_odr constant {shape} {{ i32 {kind}, "
-        f"i32 {type_.depth}, ptr null, [{width} x ptr] [{', '.join(display)}] }}, comdat"
-    )
+def _declare(funcidx: int, fn_ir: str) -> str:
+    result, _, parameters = fn_ir.rpartition(" (")
+    return f"declare hidden {result} @f{funcidx}({parameters}"
 
 
-def rtt_symbol(type_: DefType) -> str:
-    return f"jw_rtt_{structure_digest(type_)}"
-
-
-def structure_digest(type_: DefType) -> str:
-    """A name for a type's structure: equal for equal types, in whatever module."""
-    text = f"{[_sub(s) for s in type_.group]}#{type_.index}"
-    return hashlib.sha256(text.encode()).hexdigest()[:20]
-
-
-def _sub(sub: SubType) -> str:
-    parent = sub.supertype
-    above = structure_digest(parent) if isinstance(parent, DefType) else str(parent)
-    comp = sub.comp
-    if isinstance(comp, FuncType):
-        shape = f"func {[_val(t) for t in comp.params]} {[_val(t) for t in comp.results]}"
-    elif isinstance(comp, StructType):
-        shape = f"struct {[(_val(f.storage), f.mutable) for f in comp.fields]}"
-    else:
-        assert isinstance(comp, ArrayType)
-        shape = f"array {_val(comp.field.storage)} {comp.field.mutable}"
-    return f"{sub.final} {above} {shape}"
-
-
-def _val(type_: object) -> str:
-    if isinstance(type_, RefType) and isinstance(type_.heap, DefType):
-        return f"ref {type_.nullable} {structure_digest(type_.heap)}"
-    return type_.name if isinstance(type_, ValType) else str(type_)
+def _shares(functions: Sequence[FunctionIR], count: int) -> list[list[FunctionIR]]:
+    """Neighbours stay together, as they often call each other."""
+    total = sum(len(f.text) for f in functions)
+    shares: list[list[FunctionIR]] = [[]]
+    done = 0
+    for f in functions:
+        if done * count >= total * len(shares) and shares[-1]:
+            shares.append([])
+        shares[-1].append(f)
+        done += len(f.text)
+    return shares

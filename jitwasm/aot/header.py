@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from jitwasm.abi import ABI_VERSION
-from jitwasm.aot.capi import c_type
+from jitwasm.aot.capi import PADDING, c_type
 from jitwasm.aot.glue import import_members
 from jitwasm.aot.naming import export_symbol, import_symbol
+from jitwasm.aot.targets import Target
 from jitwasm.frontend.moduleinfo import ModuleInfo
 from jitwasm.trapcodes import TrapCode
 from jitwasm.types import DefType, FuncType, GlobalType, MemoryType, TableType
@@ -52,13 +53,14 @@ static inline const char *jw_trap_message(int32_t code) {{
 """
 
 
-def header(info: ModuleInfo, prefix: str, table: bool) -> str:
+def header(info: ModuleInfo, prefix: str, table: bool, target: Target) -> str:
     """The text of `prefix.h`.
 
     Args:
         info: the module.
         prefix: of all symbols.
         table: whether functions are imported through `prefix_imports`.
+        target: the machine, on whose rules the layout of structures depends.
     """
     guard = f"{prefix.upper()}_H"
     messages = "\n".join(f'    case {int(c)}: return "{c.message}";' for c in TrapCode)
@@ -76,7 +78,7 @@ def header(info: ModuleInfo, prefix: str, table: bool) -> str:
         "",
         f"typedef struct {prefix}_instance {prefix}_instance;",
         "",
-        *_structures(info, prefix),
+        *_structures(info, prefix, target),
         *_imports(info, prefix, table),
         *_interface(prefix),
         *_exports(info, prefix),
@@ -88,7 +90,7 @@ def header(info: ModuleInfo, prefix: str, table: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _structures(info: ModuleInfo, prefix: str) -> list[str]:
+def _structures(info: ModuleInfo, prefix: str, target: Target) -> list[str]:
     """A structure for each list of several results."""
     lines, seen = [], set()
     for type_ in (*(d.comp for d in info.functions),):
@@ -97,6 +99,8 @@ def _structures(info: ModuleInfo, prefix: str) -> list[str]:
             if name not in seen:
                 seen.add(name)
                 fields = " ".join(f"{c_type(t)} r{i};" for i, t in enumerate(type_.results))
+                if not target.is_host:
+                    fields += f" char padding[{PADDING}];"
                 lines += [f"typedef struct {{ {fields} }} {name};", ""]
     return lines
 

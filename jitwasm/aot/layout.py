@@ -1,6 +1,7 @@
 """Where everything of one instance lies: a single allocation, which begins with its vmctx.
 
-    vmctx | state | memory records | table records | FuncRefs | overflow area | element segments
+    vmctx | state | memory records | table records | imported functions | FuncRefs
+    | overflow area | element segments
 
 So the pointer that C programs hold is the pointer compiled code gets.
 """
@@ -8,6 +9,7 @@ So the pointer that C programs hold is the pointer compiled code gets.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from jitwasm.abi import (
     FUNCREF,
@@ -39,7 +41,7 @@ class InstanceLayout:
     Attributes:
         vmctx: the layout of the vmctx, at 0.
         state: of the InstanceState.
-        memories, tables, funcrefs, overflow, segments: where these areas begin.
+        memories, tables, imports, funcrefs, overflow: where these areas begin.
         segment_offsets: of each element segment's references, by elemidx.
         named: the functions that have a FuncRef, by place.
         size: of all.
@@ -49,6 +51,7 @@ class InstanceLayout:
     state: int
     memories: int
     tables: int
+    imports: int
     funcrefs: int
     overflow: int
     segment_offsets: tuple[int, ...]
@@ -61,7 +64,8 @@ class InstanceLayout:
         state = _align(vmctx.size)
         memories = state + STATE.size
         tables = memories + MEMORY_RECORD.size * (len(info.memories) - info.imported_memories)
-        funcrefs = _align(tables + TABLE_RECORD.size * (len(info.tables) - info.imported_tables))
+        imports = tables + TABLE_RECORD.size * (len(info.tables) - info.imported_tables)
+        funcrefs = _align(imports + 8 * info.imported_functions)
         named = tuple(sorted(info.declared_functions))
         overflow = _align(funcrefs + FUNCREF.size * len(named))
         at = overflow + OVERFLOW_SLOT * _overflow_slots(info)
@@ -70,7 +74,16 @@ class InstanceLayout:
             offsets.append(at)
             at += 8 * len(segment.items)
         return InstanceLayout(
-            vmctx, state, memories, tables, funcrefs, overflow, tuple(offsets), named, _align(at)
+            vmctx=vmctx,
+            state=state,
+            memories=memories,
+            tables=tables,
+            imports=imports,
+            funcrefs=funcrefs,
+            overflow=overflow,
+            segment_offsets=tuple(offsets),
+            named=named,
+            size=_align(at),
         )
 
     def memory_record(self, info: ModuleInfo, memidx: int) -> int:
@@ -81,7 +94,11 @@ class InstanceLayout:
         return self.tables + TABLE_RECORD.size * (tableidx - info.imported_tables)
 
     def funcref(self, funcidx: int) -> int:
-        return self.funcrefs + FUNCREF.size * self.named.index(funcidx)
+        return self.funcrefs + FUNCREF.size * self._places[funcidx]
+
+    @cached_property
+    def _places(self) -> dict[int, int]:
+        return {funcidx: place for place, funcidx in enumerate(self.named)}
 
 
 def _align(offset: int) -> int:

@@ -24,11 +24,15 @@ class TargetSpec:
     Attributes:
         cpu, features: the processor, as LLVM writes it.
         opt_level: index into `passes.PIPELINES`.
+        triple: the target, as LLVM names it.
+        abi: its variant of the calling convention, where there are several.
     """
 
     cpu: str
     features: str
     opt_level: int
+    triple: str = llvm.TRIPLE
+    abi: str = ""
 
 
 def host_target(opt_level: int) -> TargetSpec:
@@ -46,7 +50,9 @@ def _target_machine(target: TargetSpec) -> llvm.TargetMachine:
     machine = machines.get(target)
     if machine is None:
         codegen = PIPELINES[target.opt_level].codegen
-        machine = machines[target] = llvm.TargetMachine(target.cpu, target.features, codegen)
+        machine = machines[target] = llvm.TargetMachine(
+            target.cpu, target.features, codegen, target.triple, target.abi
+        )
     return machine
 
 
@@ -73,7 +79,7 @@ def _compile(text: str, target: TargetSpec, verify: bool, assembly: bool) -> byt
     machine = _target_machine(target)
     pipeline = PIPELINES[target.opt_level]
     # No line break: LLVM's messages then count lines as the unit's text does.
-    header = f'target datalayout = "{machine.data_layout}" target triple = "{llvm.TRIPLE}" '
+    header = f'target datalayout = "{machine.data_layout}" target triple = "{target.triple}" '
     with llvm.Context() as context:
         module = context.parse(header + text)
         if verify:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 __all__ = ["LoadError", "ObjectFile", "Section", "Symbol"]
 
+EM_X86_64 = 62
 SHT_PROGBITS, SHT_SYMTAB, SHT_RELA, SHT_NOBITS = 1, 2, 4, 8
 SHT_X86_64_UNWIND = 0x70000001
 SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR = 1, 2, 4
@@ -78,14 +79,14 @@ class ObjectFile:
         symbols: by index, as the ELF symbol table.
     """
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, expected_machine: int = EM_X86_64) -> None:
         self.data = data
         if len(data) < _HEADER.size or data[:4] != b"\x7fELF":
             raise LoadError("not an ELF object")
         header = _HEADER.unpack_from(data)
         machine, table, count, names = header[2], header[6], header[12], header[13]
-        if machine != 62 or header[1] != 1:
-            raise LoadError("not a relocatable object for x86-64")
+        if machine != expected_machine or header[1] != 1:
+            raise LoadError("not a relocatable object for this machine")
         rows = [_SECTION.unpack_from(data, table + _SECTION.size * i) for i in range(count)]
         self.sections = [
             Section(self._text(rows[names][4] + row[0]), row[1], row[2], *row[4:9]) for row in rows

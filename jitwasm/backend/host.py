@@ -115,8 +115,10 @@ class HostCalls:
         if tier_up:
             self._tiering.add(function)
 
-    def probe(self) -> None:
-        """Calling this tells whether a Python function can be called (recursion limit)."""
+    def probe(self, depth: int = 3) -> None:
+        """Raises RecursionError if there are not as many levels left as `dispatch` needs."""
+        if depth:
+            self.probe(depth - 1)
 
     def dispatch(self, frame: int) -> None:
         """Call a host function; `frame` is what `jw_host_base` made of the registers."""

@@ -46,6 +46,10 @@ _SHORT: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "LLVMPY_InitializeNativeTarget": (None, ()),
     "LLVMPY_InitializeNativeAsmPrinter": (None, ()),
     "LLVMPY_InitializeNativeAsmParser": (None, ()),
+    "LLVMPY_InitializeAllTargetInfos": (None, ()),
+    "LLVMPY_InitializeAllTargets": (None, ()),
+    "LLVMPY_InitializeAllTargetMCs": (None, ()),
+    "LLVMPY_InitializeAllAsmPrinters": (None, ()),
     "LLVMPY_GetHostCPUName": (None, (_OUT,)),
     "LLVMPY_GetHostCPUFeatures": (c_int, (_OUT,)),
     "LLVMPY_DisposeString": (None, (c_void_p,)),
@@ -110,6 +114,18 @@ def _library() -> _Library:
         library.LLVMPY_InitializeNativeAsmPrinter()
         library.LLVMPY_InitializeNativeAsmParser()
     return library
+
+
+@functools.cache
+def _register_all_targets() -> None:
+    """Make every target known that the library was built with, not only this machine's."""
+    library = _library()
+    binding = sys.modules.get("llvmlite.binding.ffi")
+    with binding.lib._lock if binding else contextlib.nullcontext():
+        library.LLVMPY_InitializeAllTargetInfos()
+        library.LLVMPY_InitializeAllTargets()
+        library.LLVMPY_InitializeAllTargetMCs()
+        library.LLVMPY_InitializeAllAsmPrinters()
 
 
 class _OutString:
@@ -205,15 +221,19 @@ class TargetMachine:
         data_layout: what `target datalayout` must say in modules compiled with it.
     """
 
-    def __init__(self, cpu: str, features: str, codegen_level: int) -> None:
+    def __init__(
+        self, cpu: str, features: str, codegen_level: int, triple: str = TRIPLE, abi: str = ""
+    ) -> None:
         library, out = _library(), _OutString()
-        target = library.LLVMPY_GetTargetFromTriple(TRIPLE.encode(), ctypes.byref(out.pointer))
+        if triple != TRIPLE:
+            _register_all_targets()
+        target = library.LLVMPY_GetTargetFromTriple(triple.encode(), ctypes.byref(out.pointer))
         if not target:
             raise LLVMError(out.take())
         self._dispose = library.LLVMPY_DisposeTargetMachine
         self.handle = library.LLVMPY_CreateTargetMachine(
             target,
-            TRIPLE.encode(),
+            triple.encode(),
             cpu.encode(),
             features.encode(),
             codegen_level,
@@ -221,10 +241,10 @@ class TargetMachine:
             b"small",
             0,
             0,
-            b"",
+            abi.encode(),
         )
         if not self.handle:
-            raise LLVMError(f"LLVM has no target machine for {TRIPLE}")
+            raise LLVMError(f"LLVM has no target machine for {triple}")
         layout = library.LLVMPY_CreateTargetMachineData(self.handle)
         library.LLVMPY_CopyStringRepOfTargetData(layout, ctypes.byref(out.pointer))
         library.LLVMPY_DisposeTargetData(layout)

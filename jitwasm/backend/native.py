@@ -21,6 +21,7 @@ from jitwasm.abi import FUNCREF, call_conv
 from jitwasm.backend import cpython, libc
 from jitwasm.backend.adapters import Adapters
 from jitwasm.backend.codespace import CodeSpace
+from jitwasm.backend.helpers import fill_helpers
 from jitwasm.backend.host import HostCalls, HostFunction, Hooks
 from jitwasm.backend.loader import CodeImage, Describe, FrameInfo
 from jitwasm.backend.refusals import refuse, refuse_arity, refuse_results
@@ -144,6 +145,10 @@ class NativeRuntime:
         """
         self.check_handlers()
         return self._space.load_wasm(objects, describe)
+
+    def provide_helpers(self) -> None:
+        """Let baseline code find the libcalls. To be called before such code runs."""
+        fill_helpers(self._space.symbol)
 
     # -- calling wasm code ----------------------------------------------------------------------
 

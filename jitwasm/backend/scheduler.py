@@ -146,7 +146,6 @@ class Scheduler:
         self._slots = threading.Semaphore(max_pending)
         self._lock = threading.Lock()
         self._futures: list[Future[bytes]] = []
-        self._pending = 0
         self._error: BaseException | None = None
         self._cancelled = False
         self._pid = os.getpid()
@@ -167,26 +166,24 @@ class Scheduler:
             self._slots.release()
             raise
         self._futures.append(future)
-        with self._lock:
-            self._pending += 1
         future.add_done_callback(functools.partial(self._done, len(unit.funcidxs)))
         if self._cancelled:
             future.cancel()
         return future
 
-    @property
-    def busy(self) -> bool:
-        """Whether any unit is queued or running."""
-        return self._pending > 0
-
     def results(self) -> list[bytes]:
-        """Wait for everything submitted; the objects in the order of the units."""
+        """Wait for everything submitted; the objects in the order of the units.
+
+        This is the last call: the objects are not kept here.
+        """
         self._check()
         try:
-            return [future.result() for future in self._futures]
+            objects = [future.result() for future in self._futures]
         except (CancelledError, Exception):
             self._check()  # the first error cancels the other units
             raise
+        self._futures.clear()
+        return objects
 
     def cancel(self) -> None:
         """Drop what is queued. What runs is finished, and its result dropped."""
@@ -205,7 +202,6 @@ class Scheduler:
         self._slots.release()
         error = None if future.cancelled() else future.exception()
         with self._lock:
-            self._pending -= 1
             if error is None:
                 self.functions_compiled += 0 if future.cancelled() else functions
                 return

@@ -59,9 +59,7 @@ class CompileUnit:
 class UnitBuilder:
     """Batches functions, in the order they come."""
 
-    def __init__(
-        self, layout: VMLayout, opt_level: int, max_optimized: int | None = None
-    ) -> None:
+    def __init__(self, layout: VMLayout, opt_level: int, max_optimized: int | None = None) -> None:
         """Start the units of a module.
 
         Args:

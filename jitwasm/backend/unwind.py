@@ -1,6 +1,7 @@
 """Unwinding a copied stack by `.eh_frame` (System V ABI; DWARF 5, section 6.4).
 
-Only what LLVM emits for x86-64 with `uwtable`: one CIE, FDEs with pc-relative addresses, the CFA in
+Code without that section is the baseline tier's, which has frame pointers. For the rest, only what
+LLVM emits for x86-64 with `uwtable`: one CIE, FDEs with pc-relative addresses, the CFA in
 a register plus an offset, callee-saved registers stored at offsets from it. Everything is lazy: an
 object's section is parsed when the first trap with a frame in it is asked for its backtrace.
 """
@@ -88,10 +89,24 @@ def _rules_at(image: ImageMap, pc: int) -> _Rules:
     for obj, places in image.objects:
         for index, address in places.items():
             if address <= pc < address + obj.sections[index].size:
+                if not any(section.unwinding for section in obj.sections):
+                    return _frame_pointer_rules(image, pc)
                 for fde in _fdes(obj, tuple(sorted(places.items()))):
                     if fde.start <= pc < fde.end:
                         return _run(fde, pc)
     raise _UnknownError
+
+
+def _frame_pointer_rules(image: ImageMap, pc: int) -> _Rules:
+    """Of baseline code: every function begins with `push rbp; mov rbp, rsp`."""
+    found = image.function_at(pc)
+    if found is None:
+        raise _UnknownError
+    rsp, rbp = 7, 6
+    if pc == found[1]:
+        return rsp, 8, {_RETURN_ADDRESS: -8}
+    saved = {_RETURN_ADDRESS: -8, rbp: -16}
+    return (rsp if pc == found[1] + 1 else rbp), 16, saved
 
 
 def _run(fde: _Fde, pc: int) -> _Rules:

@@ -118,6 +118,21 @@ def test_start_function_runs(tmp_path: Path) -> None:
     assert main(["run", str(path)]) == 134
 
 
+def test_a_reactor_is_initialised_before_the_call(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "reactor.wasm"
+    path.write_bytes(
+        wat(
+            "(module (global $g (mut i32) (i32.const 1))"
+            ' (func (export "_initialize") (global.set $g (i32.const 2)))'
+            ' (func (export "get") (result i32) (global.get $g)))'
+        )
+    )
+    assert main(["run", str(path), "--invoke", "get"]) == 0
+    assert capsys.readouterr().out == "2\n"
+
+
 def test_a_missing_import_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "import.wasm"
     path.write_bytes(wat('(module (import "env" "log" (func)))'))

@@ -15,6 +15,7 @@ import pytest
 
 import jitwasm
 from jitwasm import pipeline
+from tests.support.ids import stable_repr
 from tests.support.wat import wat
 
 TIMEOUT = 60
@@ -85,7 +86,7 @@ def test_it_cannot_be_given_attributes(everything: jitwasm.Module) -> None:
         everything.color = 1  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("wrong", ["text", 5, None, [0, 97], object()], ids=repr)
+@pytest.mark.parametrize("wrong", ["text", 5, None, [0, 97], object()], ids=stable_repr)
 def test_what_is_no_buffer_is_a_type_error(wrong: Any) -> None:
     with pytest.raises(TypeError, match=r"Module\(\) takes the bytes of a module"):
         jitwasm.Module(wrong)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import jitwasm
+from tests.support.ids import stable_repr
 
 TIMEOUT = 60
 
@@ -169,7 +170,7 @@ def test_a_missing_file_is_the_operating_systems_error(tmp_path: Path) -> None:
         (TextFile(), "not str: open the file in binary mode"),
         ({"a": 1}, "yield bytes, not str"),
     ],
-    ids=repr,
+    ids=stable_repr,
 )
 def test_other_things_are_a_type_error_through_the_promise(source: Any, message: str) -> None:
     promise = jitwasm.compile_streaming(source)
@@ -180,7 +181,7 @@ def test_other_things_are_a_type_error_through_the_promise(source: Any, message:
         jitwasm.instantiate_streaming(future(source)).result(TIMEOUT)
 
 
-@pytest.mark.parametrize("source", [[b""], [], b"", iter(()), async_generator(b"")], ids=repr)
+@pytest.mark.parametrize("source", [[b""], [], b"", iter(()), async_generator(b"")], ids=stable_repr)
 def test_nothing_is_no_module(source: Any) -> None:
     with pytest.raises(jitwasm.CompileError):
         jitwasm.compile_streaming(source).result(TIMEOUT)

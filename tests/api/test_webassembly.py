@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import array
 import asyncio
+import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
 
 import jitwasm
 from jitwasm import WebAssembly
+from tests.support.ids import stable_repr
 from tests.support.wat import wat
 
 TIMEOUT = 60
@@ -22,6 +26,14 @@ WITH_IMPORT = wat(
     '(module (import "env" "log" (func $log (param i32)))'
     ' (func (export "run") (call $log (i32.const 7))))'
 )
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    for _ in range(6000):
+        if condition():
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("it does not happen")
 
 
 # validate
@@ -40,7 +52,7 @@ def test_validate_takes_any_buffer(make: Callable[[bytes], Any]) -> None:
     assert jitwasm.validate(make(EMPTY))
 
 
-@pytest.mark.parametrize("wrong", ["", 5, None, [0, 97, 115, 109], object()], ids=repr)
+@pytest.mark.parametrize("wrong", ["", 5, None, [0, 97, 115, 109], object()], ids=stable_repr)
 def test_validate_refuses_what_is_no_buffer(wrong: Any) -> None:
     with pytest.raises(TypeError, match=r"validate\(\)"):
         jitwasm.validate(wrong)
@@ -61,14 +73,14 @@ def test_compile(add: bytes) -> None:
 
 
 @pytest.mark.parametrize("start", [jitwasm.compile, jitwasm.instantiate])
-@pytest.mark.parametrize("wrong", ["", 5, None, [0, 97, 115, 109], iter([EMPTY])], ids=repr)
+@pytest.mark.parametrize("wrong", ["", 5, None, [0, 97, 115, 109], iter([EMPTY])], ids=stable_repr)
 def test_what_is_no_buffer_is_refused_through_the_promise(start: Any, wrong: Any) -> None:
     promise = start(wrong)
     with pytest.raises(TypeError, match=start.__name__):
         promise.result(TIMEOUT)
 
 
-@pytest.mark.parametrize("data", [b"", b"\0", b"\0asm", b"\0asm\2\0\0\0", b"not wasm"], ids=repr)
+@pytest.mark.parametrize("data", [b"", b"\0", b"\0asm", b"\0asm\2\0\0\0", b"not wasm"], ids=stable_repr)
 def test_bad_bytes_fail_the_promise(data: bytes) -> None:
     for start in (
         jitwasm.compile,
@@ -116,7 +128,7 @@ def test_imports_with_bytes_are_read_after_the_compilation() -> None:
     assert reads == ["jitwasm-promise"]
 
 
-@pytest.mark.parametrize("imports", [5, "", True, b"x", [1]], ids=repr)
+@pytest.mark.parametrize("imports", [5, "", True, b"x", [1]], ids=stable_repr)
 def test_imports_of_the_wrong_kind(add: bytes, imports: Any) -> None:
     for promise in (
         jitwasm.instantiate(add, imports),
@@ -127,7 +139,7 @@ def test_imports_of_the_wrong_kind(add: bytes, imports: Any) -> None:
             promise.result(TIMEOUT)
 
 
-@pytest.mark.parametrize("imports", [None, {}, {"env": {}}, {"env": {"log": 5}}], ids=repr)
+@pytest.mark.parametrize("imports", [None, {}, {"env": {}}, {"env": {"log": 5}}], ids=stable_repr)
 def test_imports_that_are_missing_or_do_not_match(imports: Any) -> None:
     for promise in (
         jitwasm.instantiate(WITH_IMPORT, imports),
@@ -173,14 +185,30 @@ def test_imports_can_be_left_out(add: bytes) -> None:
 
 
 def test_a_host_function_sees_the_callers_context() -> None:
-    from contextvars import ContextVar
-
     variable = ContextVar("variable", default=0)
     variable.set(3)
     seen: list[int] = []
     data = wat('(module (import "env" "f" (func $f)) (start $f))')
     jitwasm.instantiate(data, {"env": {"f": lambda: seen.append(variable.get())}}).result(TIMEOUT)
     assert seen == [3]
+
+
+def test_a_settled_promise_keeps_neither_source_nor_imports(add: bytes) -> None:
+    class Source:
+        def __iter__(self) -> Iterator[bytes]:
+            yield add
+
+    def imported() -> None:
+        pass
+
+    source = Source()
+    references = [weakref.ref(source), weakref.ref(imported)]
+    promise = jitwasm.instantiate_streaming(source, {"env": {"f": imported}})
+    del source, imported
+    promise.result(TIMEOUT)
+    wait_for(lambda: not any(t.name == "jitwasm-promise" for t in threading.enumerate()))
+    assert [reference() for reference in references] == [None, None]
+    assert promise.progress.bytes_received == len(add)
 
 
 # cancelling
@@ -234,8 +262,6 @@ def test_cancelling_an_async_source(add: bytes) -> None:
 
 
 def test_an_abandoned_promise_does_not_keep_the_program_alive() -> None:
-    import subprocess
-
     program = (
         "import jitwasm, threading\n"
         "def source():\n"
@@ -261,12 +287,7 @@ def test_a_loop_that_ends_takes_its_promises_along(add: bytes) -> None:
         return promise
 
     promise = asyncio.run(main())
-    assert promise.exception is not None
-    for _ in range(6000):
-        if promise.cancelled():
-            break
-        threading.Event().wait(0.01)
-    assert promise.cancelled()
+    wait_for(promise.cancelled)
 
 
 # audit

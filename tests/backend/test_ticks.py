@@ -117,10 +117,12 @@ def variable(name: str, value: int) -> Iterator[None]:
     """Another value for one of the runtime's variables."""
     cell = ctypes.c_int64.from_address(native()._space.symbol(name))
     saved, cell.value = cell.value, value
+    native().set_deadline(0)  # programs this thread's timer anew
     try:
         yield
     finally:
         cell.value = saved
+        native().set_deadline(0)
 
 
 def in_thread(function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
@@ -134,7 +136,7 @@ def in_thread(function: Callable[..., Any], *arguments: Any) -> Callable[[], Any
         except BaseException as error:
             errors.append(error)
 
-    thread = threading.Thread(target=work)
+    thread = threading.Thread(target=work, daemon=True)
     thread.start()
 
     def wait() -> Any:
@@ -317,11 +319,13 @@ def test_registers_survive_ticks() -> None:
     with variable("jw_tick_ns", 500_000), variable("jw_poll_ns", 300_000):
         busy = threading.Event()
         noise = in_thread(lambda: [time.sleep(0.0002) for _ in iter(busy.is_set, True)])
-        before = counters().releases
-        work()
-        assert counters().releases > before + 3
-        assert in_thread(work)() >= 3
-        busy.set()
+        try:
+            before = counters().releases
+            work()
+            assert counters().releases > before + 3
+            assert in_thread(work)() >= 3
+        finally:
+            busy.set()
         noise()
 
 

@@ -21,7 +21,8 @@ INVALID = {
     "(func (loop (param i32) (br 0)))": "type mismatch",
     "(func (unreachable) (i64.add (i32.const 1)) (drop))": "type mismatch",
     "(func (result i32) (unreachable) (i64.const 1))": "type mismatch",
-    "(func (block (result i32) (block (br_table 0 1 (i32.const 1) (i32.const 0))) (i32.const 1)) (drop))": (
+    """(func (block (result i32)
+           (block (br_table 0 1 (i32.const 1) (i32.const 0))) (i32.const 1)) (drop))""": (
         "type mismatch"
     ),
     "(func (param externref) (drop (select (local.get 0) (local.get 0) (i32.const 1))))": (
@@ -39,21 +40,22 @@ INVALID = {
     "(table 1 funcref) (func (table.init 0 3 (i32.const 0) (i32.const 0) (i32.const 0)))": (
         "unknown elem segment 3"
     ),
-    "(table 1 funcref) (table 1 externref) (func (table.copy 0 1 (i32.const 0) (i32.const 0) (i32.const 0)))": (
+    """(table 1 funcref) (table 1 externref)
+       (func (table.copy 0 1 (i32.const 0) (i32.const 0) (i32.const 0)))""": (
         "type mismatch"
     ),
     "(func (drop (ref.func 0)))": "undeclared function reference",
     "(func (local (ref func)) (drop (local.get 0)))": "uninitialized local 0",
-    "(func (param (ref func)) (local (ref func)) (block (local.set 1 (local.get 0))) (drop (local.get 1)))": (
+    """(func (param (ref func)) (local (ref func))
+         (block (local.set 1 (local.get 0))) (drop (local.get 1)))""": (
         "uninitialized local 1"
     ),
     "(func (result i32) (return_call 1)) (func (result i64) (i64.const 1))": "type mismatch",
     "(type $t (func)) (func (param funcref) (call_ref $t (local.get 0)))": "type mismatch",
     "(func (param i32) (drop (ref.is_null (local.get 0))))": "type mismatch",
     "(memory i64 1) (func (drop (i32.load (i32.const 0))))": "type mismatch",
-    "(memory i64 1) (memory 1) (func (memory.copy 0 1 (i64.const 0) (i32.const 0) (i64.const 0)))": (
-        "type mismatch"
-    ),
+    """(memory i64 1) (memory 1)
+       (func (memory.copy 0 1 (i64.const 0) (i32.const 0) (i64.const 0)))""": "type mismatch",
 }
 
 VALID = [
@@ -61,15 +63,13 @@ VALID = [
     "(func (result i32 f64) (br 0 (i32.const 1) (f64.const 1)) (select))",
     "(func (unreachable) (br_table 0 0) (drop))",
     "(func (block (block (br_table 0 1 0 (unreachable)))))",
-    "(func (result i32) (block (result i32) (block (result i64) (unreachable)) (drop) (i32.const 0)))",
+    """(func (result i32)
+         (block (result i32) (block (result i64) (unreachable)) (drop) (i32.const 0)))""",
     "(func (param (ref func)) (result funcref) (block (result funcref) (local.get 0)))",
-    "(func (param (ref func)) (local (ref func)) (local.set 1 (local.get 0)) (block (drop (local.get 1))))",
+    """(func (param (ref func)) (local (ref func))
+         (local.set 1 (local.get 0)) (block (drop (local.get 1))))""",
     "(func $f) (elem declare func $f) (func (result (ref func)) (ref.func $f))",
-    "(func (param i32) (if (param i32) (result i32) (local.get 0) (local.get 0) (then)) (drop))".replace(
-        "(if (param i32) (result i32) (local.get 0) (local.get 0) (then))",
-        "(local.get 0) (local.get 0) (if (param i32) (result i32) (then))",
-    ),
-    "(func (result nullref) (ref.null none))".replace("nullref", "funcref").replace("none", "func"),
+    "(func (param i32) (local.get 0) (local.get 0) (if (param i32) (result i32) (then)) (drop))",
     "(type $t (func)) (func (param (ref null $t)) (result funcref) (local.get 0))",
     "(func (unreachable) (call_indirect (param i64) (result f32)) (drop)) (table 1 funcref)",
 ]
@@ -119,25 +119,24 @@ def test_malformed_bodies_are_refused(title: str) -> None:
 
 def test_alignment_is_at_most_natural() -> None:
     binary = _module(b"\0\x41\0\x28\3\0\x1a\x0b", MEMORY)
-    with pytest.raises(InvalidError, match="^alignment must not be larger than natural"):
+    with pytest.raises(InvalidError, match=r"^alignment must not be larger than natural"):
         translate(binary)
 
 
 def test_static_offsets_of_32_bit_memories_have_32_bits() -> None:
     binary = _module(b"\0\x41\0\x28\2\x80\x80\x80\x80\x10\x1a\x0b", MEMORY)
-    with pytest.raises(InvalidError, match="^offset out of range"):
+    with pytest.raises(InvalidError, match=r"^offset out of range"):
         translate(binary)
 
 
 def test_typed_select_takes_one_type() -> None:
     binary = _module(b"\0\x41\0\x41\0\x41\0\x1c\2\x7f\x7f\x1a\x0b")
-    with pytest.raises(InvalidError, match="^invalid result arity"):
+    with pytest.raises(InvalidError, match=r"^invalid result arity"):
         translate(binary)
 
 
 def test_errors_say_where() -> None:
-    text = '(module (func) (func $broken (i32.const 1) (i64.const 2) (i32.add) (drop)))'
-    binary = wat(text)
+    binary = wat("(module (func) (func $broken (i32.const 1) (i64.const 2) (i32.add) (drop)))")
     with pytest.raises(InvalidError) as caught:
         translate(binary)
     error = caught.value
@@ -149,13 +148,11 @@ def test_errors_say_where() -> None:
 
 
 def test_errors_inside_an_immediate_say_where() -> None:
-    body = b"\0\x0b\x41"
     binary = _module(b"\0\x41\0\x1a\x41\x80\x80\x80\x80\x80\x80\0\x0b")
     with pytest.raises(MalformedError) as caught:
         translate(binary)
     assert caught.value.offset is not None
     assert binary[caught.value.offset : caught.value.offset + 2] == b"\x80\x80"
-    assert body
 
 
 def test_types_of_disabled_features_are_refused_in_bodies() -> None:

@@ -10,12 +10,11 @@ import pytest
 
 pytest.importorskip("wasmtime", reason="the assembler of module texts (test extra)")
 
-from jitwasm.frontend.translate import Translator
-
 from jitwasm.config import Config
 from jitwasm.errors import CompileError
 from jitwasm.frontend.events import CodeStart, FunctionBody
 from jitwasm.frontend.stream import StreamParser
+from jitwasm.frontend.translate import Translator
 from tests.support.corpus import CORPUS, binary
 
 SEED = 4

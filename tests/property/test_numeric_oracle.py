@@ -25,6 +25,7 @@ from tests.spec.values import Ref, Value  # noqa: E402
 from tests.support.wat import wat  # noqa: E402
 
 SEED = 20260801
+EDGE_CASES = 1200
 RANDOM_CASES = 200
 _FORMATS = {"f32": F32, "f64": F64}
 _WIDTHS = {"i32": 32, "i64": 64, "f32": 32, "f64": 64}
@@ -96,8 +97,9 @@ def _constant(type_: str, bits: int) -> str:
 
 
 def _operands(row: Instruction) -> Iterator[tuple[int, ...]]:
-    yield from itertools.product(*(edge_values(type_) for type_ in row.params))
     source = random.Random(f"{SEED} {row.mnemonic}")
+    edges = list(itertools.product(*(edge_values(type_) for type_ in row.params)))
+    yield from edges if len(edges) <= EDGE_CASES else source.sample(edges, EDGE_CASES)
     for _ in range(RANDOM_CASES):
         yield tuple(source.getrandbits(_WIDTHS[type_]) for type_ in row.params)
 
@@ -184,3 +186,20 @@ def test_instruction_with_constant_operands_agrees(engine: Any) -> None:
         if not _agrees(row, expected, actual):
             wrong.append(_complaint(row, args, expected, actual))
     assert not wrong, "\n".join(wrong[:20])
+
+
+def test_constant_that_arrives_by_inlining_agrees_but_for_signalling_nans(engine: Any) -> None:
+    # x * 1 must quiet a signalling NaN. Literal operands are hidden from LLVM, which would remove
+    # the multiplication; one that only inlining makes constant is not: a known deviation.
+    mul = INSTRUCTIONS["f64.mul"]
+    functions = [
+        "(func $mul (param f64 f64) (result f64) (f64.mul (local.get 0) (local.get 1)))",
+        """(func (export "f") (param f64) (result f64)
+             (call $mul (local.get 0) (f64.const 1)))""",
+    ]
+    instance = _instance(engine, functions)
+    for value in edge_values("f64"):
+        expected = mul.evaluate(value, F64.round(1))
+        actual = _run(engine, instance, "f", ["f64"], [value])
+        signalling = F64.is_nan(value) and not F64.is_arithmetic_nan(value)
+        assert _agrees(mul, expected, actual) or (signalling and actual == value), hex(value)

@@ -140,6 +140,32 @@ def test_everything_reachable_from_a_table_element_is_kept() -> None:
     assert all(dies(context) for context in contexts)
 
 
+def test_function_that_escaped_through_its_importer_is_kept() -> None:
+    library = instantiate('(module (func (export "nine") (result i32) i32.const 9))')
+    middle = instantiate(
+        """(module (import "l" "nine" (func $f (result i32)))
+             (table (export "t") 1 funcref) (elem (i32.const 0) $f))""",
+        {"l": library.exports},
+    )
+    end = instantiate(
+        """(module (import "m" "t" (table $t 1 funcref)) (table $own 1 funcref)
+             (func (export "move")
+               (table.set $own (i32.const 0) (table.get $t (i32.const 0)))
+               (table.set $t (i32.const 0) (ref.null func)))
+             (func (export "call") (result i32)
+               (call_indirect $own (result i32) (i32.const 0))))""",
+        {"m": middle.exports},
+    )
+    contexts = [context_of(library), context_of(middle)]
+    end.exports.move()
+    del library, middle
+    collect(end._hold.store)
+    assert [dies(context) for context in contexts] == [False, True]
+    assert end.exports.call() == 9
+    collect(end._hold.store)
+    assert end.exports.call() == 9
+
+
 def test_context_that_only_a_function_object_holds_is_kept() -> None:
     table = Table("funcref", 4)
     plugin = instantiate(PLUGIN, {"m": {"t": table}})
@@ -280,10 +306,11 @@ def test_random_histories_never_meet_a_dead_function(seed: int) -> None:
     del root
     nodes: list[tuple[Any, int, int, int]] = []  # exports, its id, its table, id of "other"
     stashes: dict[int, int] = {}
+    kept: dict[int, int] = {}
     made = 0
-    for _ in range(250):
-        action = choose.randrange(8)
-        if action <= 1 or not nodes:
+    for _ in range(400):
+        action = choose.randrange(9)
+        if action == 0 or not nodes:
             where, (other, other_id) = choose.randrange(2), choose.choice(functions)
             made += 1
             imports = {"t": tables[where], "other": other, "id": made}
@@ -303,18 +330,22 @@ def test_random_histories_never_meet_a_dead_function(seed: int) -> None:
             contents[where][slot] = other_id
         elif action == 4 and contents[where][slot] is not None:
             functions.append((tables[where][slot], contents[where][slot] or 0))
-            functions = functions[-4:]
+            functions = functions[-2:]
         elif action == 5:
             function, value = choose.choice(functions)
             exports.stash(function)
             stashes[number] = value
-        elif action == 6:
+        elif action == 6 and contents[where][slot] is not None:
+            exports.keep(slot)
+            kept[number] = contents[where][slot] or 0
+        elif action == 7 and len(nodes) > 2:
             nodes.remove((exports, number, where, other_id))
         else:
             collect(tables[0]._hold.store if tables[0]._hold else Store())
         del exports
         needed = {value for _, value in functions} | {n for node in nodes for n in node[1::2]}
-        needed |= {stashes[node[1]] for node in nodes if node[1] in stashes}
+        for held in (stashes, kept):
+            needed |= {held[node[1]] for node in nodes if node[1] in held}
         needed |= {value for expected in contents for value in expected if value is not None}
         assert not [value for value in needed if contexts[value]() is None]
         for table, expected in zip(tables, contents, strict=True):
@@ -324,5 +355,7 @@ def test_random_histories_never_meet_a_dead_function(seed: int) -> None:
             assert (exports.f(), exports.other()) == (number, other_id)
             if number in stashes:
                 assert exports.stashed() == stashes[number]
+            if number in kept:
+                assert exports.kept.value() == kept[number]
         for function, value in functions:
             assert function() == value

@@ -243,3 +243,10 @@ def test_swept_boxes_are_used_again_and_let_their_objects_go() -> None:
     assert reference() is None
     assert len(boxes) == 1
     assert boxes.box(Thing()) in words
+
+
+def test_registry_tells_boxes_from_words_it_does_not_know() -> None:
+    boxes = BoxRegistry()
+    word, i31 = boxes.box("x"), 5 << 1 | 1
+    assert boxes.known({0, word, i31}) == {word}
+    assert boxes.known({0, word, word + 4096 * 16}) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -111,7 +112,7 @@ def test_stores_are_merged_under_running_calls() -> None:
 
     def link() -> None:
         try:
-            for a, b in zip(instances, instances[1:], strict=False):
+            for a, b in itertools.pairwise(instances):
                 instantiate(
                     """(module (import "a" "g" (global (mut i32)))
                          (import "b" "g" (global (mut i32))))""",

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from jitwasm.abi import ENV, FUNCREF, RTT, STORE_STATE, TABLE_RECORD
-from jitwasm.backend.baseline import prologue
 from jitwasm.backend.baseline.assembler import (
     INSTRUCTIONS,
     R8,
@@ -20,7 +19,6 @@ from jitwasm.backend.baseline.assembler import (
     RSI,
     VMCTX,
     Condition,
-    move_immediate,
 )
 from jitwasm.backend.baseline.control import stop
 from jitwasm.backend.baseline.function import FunctionCompiler, Handler
@@ -201,9 +199,8 @@ def _emit_tail_call(f: FunctionCompiler, plan: CallPlan, callee: Callee, pos: in
         f.jump(frame)
         return stop(f, pos)
     _move_arguments(f, plan, callee)
-    f.out += callee.environment
-    f.tails.append(len(f.out))
-    f.out += callee.call
+    f.out += callee.environment + b"\xe9\0\0\0\0"
+    f.tails.append((len(f.out) - 4, callee.call))
     return stop(f, pos)
 
 
@@ -281,7 +278,7 @@ def _check_type(f: FunctionCompiler, typeidx: int) -> None:
         display = RTT.offset["display"]
         if wanted.depth >= 8:
             # Only the first eight places are always there.
-            out += INSTRUCTIONS["cmp32i"].ri and _compare_depth(found, wanted.depth)
+            out += _compare_depth(found, wanted.depth)
             f.trap_if(Condition.B, TrapCode.INDIRECT_CALL_TYPE_MISMATCH)
         out += _MOV64.rb[((display + 8 * wanted.depth) << 4 | found) << 4 | found]
     out += _CMP64.rb[(rtt << 4 | VMCTX) << 4 | found]

@@ -95,6 +95,7 @@ class FunctionCompiler(Allocator):
         uses_memory: whether memory 0's base register is used.
         save, restore: code around calls for the pins that they clobber.
         traps: (displacement of a jump, trap code).
+        tails: the same for tail calls: what follows once the frame has gone.
         exits: jumps to the epilogue, once the body has been compiled.
         head: length of the prologue, likewise.
     """
@@ -111,6 +112,7 @@ class FunctionCompiler(Allocator):
         self.save: bytes = b""
         self.restore: bytes = b""
         self.traps: list[tuple[int, int]] = []
+        self.tails: list[tuple[int, bytes]] = []
         self.exits: list[int] = []
         self.head: int = 0
 
@@ -274,7 +276,11 @@ class FunctionCompiler(Allocator):
         out = self.out
         for at in self.exits:
             self.patch(at)
-        out += prologue.epilogue(self)
+        leave = prologue.leave(self)
+        out += leave + b"\xc3"
+        for at, transfer in self.tails:
+            self.patch(at)
+            out += leave + transfer
         for at, code in self.traps:
             self.patch(at)
             out += trap_instruction(code)

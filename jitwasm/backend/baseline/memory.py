@@ -32,7 +32,6 @@ from jitwasm.backend.baseline.operands import (
     I32,
     I64,
     KIND,
-    LOCAL,
     PAYLOAD,
     REG,
 )
@@ -45,7 +44,6 @@ _LIMIT = 0x7FFFFF00
 """Static offsets below it fit into a displacement, with room for the parts of an access."""
 _SHR64 = INSTRUCTIONS["shr64i"].rr
 _MOV64 = INSTRUCTIONS["mov64"]
-_MOV32 = INSTRUCTIONS["mov32"].rr
 
 
 class Access(NamedTuple):
@@ -91,9 +89,7 @@ def load(f: FunctionCompiler, pos: int, row: Access) -> int:
         if kind == REG:
             index = operand >> PAYLOAD
             f.free |= 1 << index
-        elif kind == CONST and 0 <= (operand >> PAYLOAD) + offset < _LIMIT <= _LIMIT + (
-            operand >> PAYLOAD
-        ):
+        elif kind == CONST and 0 <= operand >> PAYLOAD < _LIMIT - offset:
             access = op.rb
             offset += operand >> PAYLOAD
             index = MEMORY

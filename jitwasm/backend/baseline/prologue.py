@@ -35,7 +35,7 @@ from jitwasm.backend.baseline.program import INT, OVERFLOW
 if TYPE_CHECKING:
     from jitwasm.backend.baseline.function import FunctionCompiler
 
-__all__ = ["epilogue", "place_locals", "prologue"]
+__all__ = ["leave", "place_locals", "prologue"]
 
 SAVED = {R15: -8, R14: -16, RBX: -24, R12: -32, R13: -40}
 PAGE = 4096
@@ -49,7 +49,6 @@ _XORPS = INSTRUCTIONS["xorps"].rr
 _XOR32 = INSTRUCTIONS["xor32"].rr
 _BASED = [INSTRUCTIONS[n].rb for n in ("mov32", "mov64", "load_f32", "load_f64", "load_v128")]
 _PUSH_RBP = b"\x55\x48\x89\xe5"  # push rbp; mov rbp, rsp
-_LEAVE_RET = b"\xc9\xc3"
 
 
 def place_locals(f: FunctionCompiler, pos: int) -> None:
@@ -121,9 +120,10 @@ def _used(f: FunctionCompiler) -> list[int]:
     return used + [pin for pin in f.pins if pin in SAVED]
 
 
-def epilogue(f: FunctionCompiler) -> bytes:
+def leave(f: FunctionCompiler) -> bytes:
+    """Code that gives the frame up: only `ret`, or a jump, is left to do."""
     code = b"".join([_MOV64.rf[SAVED[reg] << 4 | reg] for reg in _used(f)])
-    return code + _LEAVE_RET
+    return code + b"\xc9"
 
 
 def prologue(f: FunctionCompiler) -> bytes:

@@ -39,6 +39,28 @@ define i1 @jw_at_stack_end(ptr %ts, i64 %address, i64 %sp) {
   ret i1 %both
 }
 
+; Baseline code traps by `ud1 eax, [rax + code]`: 0f b9 40, then the TrapCode. The two halves are read
+; one by one, because a shorter instruction may be the last of its page.
+define i64 @jw_trap_operand(i64 %pc) {
+entry:
+  %first.p = inttoptr i64 %pc to ptr
+  %first = load i16, ptr %first.p, align 1
+  %is_ud1 = icmp eq i16 %first, -18161
+  br i1 %is_ud1, label %operand, label %other
+operand:
+  %second.p = getelementptr i8, ptr %first.p, i64 2
+  %second = load i16, ptr %second.p, align 1
+  %low = and i16 %second, 255
+  %is_code = icmp eq i16 %low, 64
+  %code.16 = lshr i16 %second, 8
+  %code = zext i16 %code.16 to i64
+  br i1 %is_code, label %known, label %other
+known:
+  ret i64 %code
+other:
+  ret i64 <Trap.UNREACHABLE>
+}
+
 define void @jw_fault(i32 %sig, ptr %info, ptr %context) {
 entry:
   %ts = call ptr @jw_thread()
@@ -71,6 +93,7 @@ memory:
 arithmetic:
   br label %trap
 illegal:
+  %illegal.code = call i64 @jw_trap_operand(i64 %pc)
   br label %trap
 native:
   %in_host = get %act Activation.in_host
@@ -97,7 +120,7 @@ real:
 trap:
   %code = phi i64 [ %memory.code, %memory ],
                   [ <Trap.INTEGER_DIVIDE_BY_ZERO>, %arithmetic ],
-                  [ <Trap.UNREACHABLE>, %illegal ],
+                  [ %illegal.code, %illegal ],
                   [ <Trap.STACK_OVERFLOW>, %real ]
   call void @jw_cut(ptr %ts, ptr %act, ptr %context, i64 %code, i64 %address)
   br label %done

@@ -260,7 +260,9 @@ def _min_max(f: FunctionEmitter, pos: int, row: Row) -> int:
     intrinsic = f"@llvm.{name}.{type_.name}"
     f.declare(f"declare {ir} {intrinsic}({ir}, {ir})")
     nan = f.op(f"fcmp uno {ir} {a}, {b}")
-    quiet = f.op(f"fadd {ir} {a}, {b}")
+    left = fence(f, type_, a) if a in _NEUTRAL else a
+    right = fence(f, type_, b) if b in _NEUTRAL else b
+    quiet = f.op(f"fadd {ir} {left}, {right}")
     number = f.op(f"call {ir} {intrinsic}({ir} {a}, {ir} {b})")
     f.push(type_, f.op(f"select i1 {nan}, {ir} {quiet}, {ir} {number}"))
     return pos

@@ -1,0 +1,148 @@
+"""The baseline compiler: one function's body to machine code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+
+from jitwasm.backend.baseline import (
+    calls,
+    control,
+    conversions,
+    floats,
+    integers,
+    memory,
+    references,
+    variables,
+)
+from jitwasm.backend.baseline.allocator import Unsupported
+from jitwasm.backend.baseline.function import FunctionCompiler, Handler
+from jitwasm.backend.baseline.operands import CONST, I32, PAYLOAD
+from jitwasm.backend.baseline.program import Declarations, InstructionRow, Program
+from jitwasm.backend.baseline.prologue import place_locals
+
+__all__ = ["REQUIRED_FEATURES", "BaselineCompiler", "Unsupported"]
+
+REQUIRED_FEATURES = ("avx", "bmi2", "lzcnt", "bmi", "popcnt")
+"""What the code takes for granted, as LLVM names it."""
+
+_HANDLERS: dict[str, Handler] = {
+    **control.ROWS,
+    **variables.ROWS,
+    **integers.ROWS,
+    **floats.ROWS,
+    **conversions.ROWS,
+    **memory.ROWS,
+    **calls.ROWS,
+    **references.ROWS,
+}
+
+
+def _unsupported(f: FunctionCompiler, pos: int, mnemonic: str) -> int:
+    raise Unsupported(mnemonic)
+
+
+def _prefixed(f: FunctionCompiler, pos: int, rows: dict[int, Handler]) -> int:
+    sub, pos = f.u32(pos)
+    handler, row = rows[sub]
+    result: int = handler(f, pos, row)
+    return result
+
+
+def _entries(rows: Iterable[InstructionRow]) -> tuple[Handler, ...]:
+    by_byte: list[Handler] = [(_unsupported, "an unknown instruction")] * 256
+    prefixed: dict[int, dict[int, Handler]] = {}
+    for code, mnemonic, _ in rows:
+        entry = _HANDLERS.get(mnemonic, (_unsupported, mnemonic))
+        if code < 0x100:
+            by_byte[code] = entry
+        else:
+            prefixed.setdefault(code >> 12, {})[code & 0xFFF] = entry
+    for prefix, subs in prefixed.items():
+        by_byte[prefix] = (_prefixed, subs)
+    return tuple(by_byte)
+
+
+class BaselineCompiler:
+    """Compiles the functions of one module, in any order."""
+
+    def __init__(
+        self, declarations: Declarations, explicit: bool, rows: Sequence[InstructionRow]
+    ) -> None:
+        """Prepare for a module.
+
+        Args:
+            declarations: its index spaces.
+            explicit: check memory accesses by comparisons.
+            rows: the instruction table.
+        """
+        self._program = Program(declarations, explicit, rows)
+        self._program.entries = _entries(rows)
+
+    def compile(self, funcidx: int, code: bytes, positions: list[tuple[int, int]] | None = None) -> bytes:
+        """Machine code for a valid body (local declarations and code).
+
+        Args:
+            positions: filled with (offset in the result, position in the body), in order.
+
+        Raises:
+            Unsupported: the body contains what this tier does not cover.
+        """
+        f = FunctionCompiler(self._program, funcidx, code)
+        pos = self._read_locals(f)
+        place_locals(f, pos)
+        control.start_function(f)
+        if positions is None:
+            _run(f, pos)
+            return f.finish()
+        _run_recording(f, pos, positions)
+        result = f.finish()
+        positions[:] = [(at + f.head, pos) for at, pos in positions]
+        return result
+
+    def _read_locals(self, f: FunctionCompiler) -> int:
+        f.types.extend(type_ for type_, _, _ in f.plan.params)
+        count, pos = f.u32(0)
+        for _ in range(count):
+            times, pos = f.u32(pos)
+            byte = f.code[pos]
+            pos += 1
+            if byte in (0x63, 0x64):
+                _, pos = f.signed(pos)
+            f.types.extend([_TYPE_BYTES.get(byte, 1)] * times)
+        return pos
+
+
+_TYPE_BYTES = {0x7F: 0, 0x7E: 1, 0x7D: 2, 0x7C: 3, 0x7B: 4}
+
+
+def _run(f: FunctionCompiler, pos: int) -> None:
+    """Compile instruction by instruction; the two most frequent ones are done here."""
+    entries = f.program.entries
+    code, stack, frames, locals_ = f.code, f.stack, f.frames, f.locals
+    while frames:
+        opcode = code[pos]
+        if opcode == 0x20:  # local.get
+            local = code[pos + 1]
+            if local < 0x80:
+                stack.append(locals_[local])
+                pos += 2
+                continue
+        elif opcode == 0x41:  # i32.const
+            byte = code[pos + 1]
+            if byte < 0x80:
+                stack.append(byte - (byte << 1 & 0x80) << PAYLOAD | I32 << 3 | CONST)
+                pos += 2
+                continue
+        handler, row = entries[opcode]
+        pos = handler(f, pos + 1, row)
+
+
+def _run_recording(f: FunctionCompiler, pos: int, positions: list[tuple[int, int]]) -> None:
+    entries = f.program.entries
+    while f.frames:
+        positions.append((len(f.out), pos))
+        handler, row = entries[f.code[pos]]
+        pos = handler(f, pos + 1, row)
+
+
