@@ -244,16 +244,9 @@ def _jitwasm(**options: Any) -> Caller:
     instance = jitwasm.Instance(module, imports)
     exports = instance.exports
     memory = exports["memory"]
-
-    def read(at: int, size: int) -> bytes:
-        return bytes(memory[at : at + size])
-
-    def write(at: int, data: bytes) -> None:
-        memory[at : at + len(data)] = data
-
     names = [entry.name for entry in module.exports() if entry.kind == "function"]
     functions = {name: exports[name] for name in names}
-    return Caller(functions, jitwasm.Trap, read, write, instance)
+    return Caller(functions, jitwasm.Trap, memory.read, memory.write, instance)
 
 
 def _wasmtime() -> Caller:

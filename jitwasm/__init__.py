@@ -22,6 +22,7 @@ from jitwasm.version import __version__
 
 TYPE_CHECKING = False  # as type checkers know it; importing `typing` would take longer than this
 if TYPE_CHECKING:
+    from jitwasm.aot.load import load
     from jitwasm.config import Config, Features, ImplementationLimits
     from jitwasm.deadlines import deadline
     from jitwasm.errors import (
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         Frame,
         InvalidError,
         LinkError,
+        LoadError,
         MalformedError,
         StackOverflow,
         Trap,
@@ -77,6 +79,7 @@ __all__ = [
     "InvalidError",
     "Limits",
     "LinkError",
+    "LoadError",
     "MalformedError",
     "Memory",
     "MemoryDirectory",
@@ -104,11 +107,13 @@ __all__ = [
     "fetch",
     "instantiate",
     "instantiate_streaming",
+    "load",
     "run_wasi",
     "validate",
 ]
 
 _HOMES = {
+    "aot.load": ("load",),
     "config": ("Config", "Features", "ImplementationLimits"),
     "deadlines": ("deadline",),
     "errors": (
@@ -117,6 +122,7 @@ _HOMES = {
         "Frame",
         "InvalidError",
         "LinkError",
+        "LoadError",
         "MalformedError",
         "StackOverflow",
         "Trap",

@@ -12,6 +12,7 @@ from array import array
 from dataclasses import dataclass
 
 from jitwasm.abi import FUNCREF, VMLayout, function_symbol
+from jitwasm.backend.baseline.stubs import lazy_symbol
 from jitwasm.block import Block
 from jitwasm.frontend.moduleinfo import ModuleInfo
 from jitwasm.module import CompiledModule
@@ -58,7 +59,11 @@ def _build(info: ModuleInfo, symbols: dict[str, int]) -> Blueprint:
         vmctx.words[layout.type_rtt(typeidx) // 8] = rtt_address(type_)
     defined = range(info.imported_functions, len(info.functions))
     if defined:
-        codes = array("Q", [symbols[function_symbol(funcidx)] for funcidx in defined])
+        # A function that has not been compiled has a stub for its slot, apart from its own symbol.
+        codes = array(
+            "Q",
+            [symbols.get(lazy_symbol(i)) or symbols[function_symbol(i)] for i in defined],
+        )
         first = layout.function_slot(defined.start) // 8
         vmctx.words[first : first + len(codes)] = memoryview(codes).cast("B").cast("Q")
     exported = {e.index for e in info.exports if e.kind == "function"}

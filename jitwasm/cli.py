@@ -1,4 +1,4 @@
-"""The command line: `jitwasm run` and `jitwasm inspect`.
+"""The command line: `jitwasm run`, `jitwasm compile` and `jitwasm inspect`.
 
 Exit codes: 0 done, 1 an error, 2 wrong usage, 130 interrupted, 134 a trap (what a shell shows for
 a program that aborted), else what a WASI program returned.
@@ -14,6 +14,7 @@ from concurrent.futures import wait
 from pathlib import Path
 from typing import Any
 
+from jitwasm.aot.command import CommandError, add_parser
 from jitwasm.config import Config, default_config
 from jitwasm.errors import ExitError, Trap, WasmError
 from jitwasm.frontend.moduleinfo import ModuleInfo
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return exit_.code
     except Trap as trap:
         return _fail(options.file, f"trap: {trap}", TRAPPED)
-    except (WasmError, _Usage) as error:
+    except (WasmError, _Usage, CommandError) as error:
         return _fail(options.file, str(error))
     except OSError as error:
         return _fail(options.file, error.strerror or str(error))
@@ -66,8 +67,8 @@ class _Usage(Exception):
     """The command line does not fit the module."""
 
 
-def _fail(file: str, message: str, code: int = 1) -> int:
-    print(f"jitwasm: {file}: {message}", file=sys.stderr)
+def _fail(file: str | None, message: str, code: int = 1) -> int:
+    print(f"jitwasm: {file}: {message}" if file else f"jitwasm: {message}", file=sys.stderr)
     return code
 
 
@@ -97,6 +98,8 @@ def _parser() -> argparse.ArgumentParser:
         nargs=argparse.REMAINDER,
         help="the export to call and its arguments; without --invoke, the program's arguments",
     )
+
+    add_parser(commands)
 
     inspect = commands.add_parser("inspect", help="show what is in a module")
     inspect.set_defaults(command=_inspect)

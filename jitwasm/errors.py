@@ -121,6 +121,10 @@ class Trap(WasmError, builtins.RuntimeError):
         frames: the WebAssembly functions that were active, innermost first; found on first use.
     """
 
+    # Defaults, so that making one, which is most of what a trap costs, sets little.
+    _frames: tuple[Frame, ...] | None = None
+    _find_frames: Callable[[], Sequence[Frame]] | None = None
+
     def __init__(
         self,
         code: TrapCode,
@@ -128,10 +132,13 @@ class Trap(WasmError, builtins.RuntimeError):
         find_frames: Callable[[], Sequence[Frame]] | None = None,
     ) -> None:
         self.code = code
-        self.message = message or code.message
-        self._find_frames = find_frames
-        self._frames: tuple[Frame, ...] | None = None
-        super().__init__(self.message)
+        self.args = (message or code.message,)
+        if find_frames is not None:
+            self._find_frames = find_frames
+
+    @property
+    def message(self) -> str:
+        return str(self.args[0])
 
     @property
     def frames(self) -> tuple[Frame, ...]:

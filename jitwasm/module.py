@@ -7,7 +7,10 @@ share it. The public `Module` (pipeline.py) is a compiled module that can also b
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 
 from jitwasm.backend.native import CodeImage, FrameInfo, native
 from jitwasm.config import Config
@@ -22,7 +25,7 @@ from jitwasm.types import (
     TagType,
 )
 
-__all__ = ["CompiledModule", "ExportDescriptor", "ImportDescriptor", "ModuleParts"]
+__all__ = ["CompiledModule", "ExportDescriptor", "ImportDescriptor", "LazyCode", "ModuleParts"]
 
 
 @dataclass(frozen=True)
@@ -56,9 +59,16 @@ class ExportDescriptor:
     type: FuncType | TableType | MemoryType | GlobalType | TagType
 
 
+class LazyCode(Protocol):
+    """Code that is compiled function by function."""
+
+    def image(self, describe: Callable[[str], FrameInfo | None]) -> CodeImage:
+        """An image in which a function is compiled when it is first called."""
+
+
 @dataclass(frozen=True)
 class ModuleParts:
-    """Everything a module consists of. Plain data.
+    """Everything a module consists of. Plain data, but for `lazy`.
 
     Attributes:
         data: the bytes it was made from.
@@ -66,6 +76,7 @@ class ModuleParts:
         objects: ELF objects that together define its functions.
         fingerprint: on what machines, with what versions, the objects are valid.
         config: how it was compiled.
+        lazy: in place of objects, if functions are compiled at their first call.
     """
 
     data: bytes
@@ -73,6 +84,7 @@ class ModuleParts:
     objects: tuple[bytes, ...]
     fingerprint: str
     config: Config
+    lazy: LazyCode | None = None
 
 
 class CompiledModule:
@@ -128,15 +140,12 @@ class CompiledModule:
             if self._image is None:
                 if self.config.tier != "optimized":
                     native().provide_helpers()
-                self._image = native().load(self.objects, self._describe)
+                describe, lazy = partial(_describe, self.info), self._parts.lazy
+                if lazy is not None:
+                    self._image = lazy.image(describe)
+                else:
+                    self._image = native().load(self.objects, describe)
             return self._image
-
-    def _describe(self, symbol: str) -> FrameInfo | None:
-        """What a traceback says about the function of a symbol `f<idx>`."""
-        if not symbol[1:].isdecimal():
-            return None
-        funcidx = int(symbol[1:])
-        return FrameInfo(funcidx, self.info.function_name(funcidx), self.name)
 
     def __copy__(self) -> CompiledModule:
         return self
@@ -157,6 +166,17 @@ _KINDS: dict[type, str] = {
     GlobalType: "global",
     TagType: "tag",
 }
+
+
+def _describe(info: ModuleInfo, symbol: str) -> FrameInfo | None:
+    """What a traceback says about the function of a symbol `f<idx>`.
+
+    Not a method: the image would hold its module then, which holds the image.
+    """
+    if not symbol[1:].isdecimal():
+        return None
+    funcidx = int(symbol[1:])
+    return FrameInfo(funcidx, info.function_name(funcidx), info.names.module)
 
 
 def _described(

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import importlib
 import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, Executor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jitwasm.abi import ABI_VERSION
 from jitwasm.backend import llvm
@@ -28,8 +29,11 @@ from jitwasm.frontend.moduleinfo import ModuleInfo
 from jitwasm.frontend.stream import StreamParser
 from jitwasm.frontend.translate import Translator
 from jitwasm.module import CompiledModule, ModuleParts
-from jitwasm.tiers import BaselineCode, is_available
+from jitwasm.tiers import BaselineCode, LazyFunctions, baseline_fingerprint, is_available
 from jitwasm.version import __version__
+
+if TYPE_CHECKING:
+    from jitwasm.aot.emit import Compiled
 
 __all__ = [
     "CompileSession",
@@ -37,6 +41,7 @@ __all__ = [
     "Progress",
     "buffer_bytes",
     "check",
+    "decode",
     "is_valid",
     "machine_fingerprint",
 ]
@@ -172,8 +177,11 @@ class CompileSession:
         fingerprint = self._code.fingerprint if self._code else ""
         data = b"".join(self._chunks)
         self._chunks.clear()
+        lazy = None
+        if isinstance(self._code, BaselineCode) and self._code.lazy:
+            lazy = LazyFunctions(data, info, self._config, self._code.bodies)
         return Module._from_parts(
-            ModuleParts(data, info, tuple(objects), fingerprint, self._config)
+            ModuleParts(data, info, tuple(objects), fingerprint, self._config, lazy)
         )
 
     def cancel(self) -> None:
@@ -195,7 +203,7 @@ class CompileSession:
 
     def _start_code(self, start: CodeStart) -> _CodeCompiler | BaselineCode:
         if self._config.tier != "optimized" and is_available():
-            return BaselineCode(start, self._config, machine_fingerprint())
+            return BaselineCode(start, self._config, machine_fingerprint)
         return _CodeCompiler(start, self._config, self._executor)
 
     def _handle(self, events: Sequence[Event]) -> ModuleInfo | None:
@@ -245,6 +253,34 @@ class Module(CompiledModule):
         module = cls.__new__(cls)
         CompiledModule.__init__(module, parts)
         return module
+
+    def emit(self, prefix: str = "module", **options: Any) -> Compiled:
+        """Compile it for other programs to link, as `jitwasm compile` does.
+
+        Args:
+            prefix: of all symbols.
+            options: the other fields of `AotOptions`, and `jobs` and `executor`.
+
+        Returns:
+            An object that gives each kind of output: `object()`, `header()`, `archive()`,
+            `shared_library()`, `assembly()`, and the names `undefined()`.
+        """
+        # Looked up when it is needed: few programs do, and it would double the time of import.
+        aot = importlib.import_module("jitwasm.aot.emit")
+        compiled: Compiled = aot.emit(self._parts.data, self.config, prefix, **options)
+        return compiled
+
+    def emit_object(self, prefix: str = "module", **options: Any) -> bytes:
+        """A relocatable ELF object for C programs, which `jitwasm.load` takes too.
+
+        Args:
+            prefix, options: as of `emit`.
+
+        Example:
+            >>> Path("lib.o").write_bytes(module.emit_object("lib", opt_level=3, cpu="native"))
+            >>> Path("lib.h").write_text(module.emit("lib").header())
+        """
+        return self.emit(prefix, **{"loadable": True, **options}).object()
 
     def __reduce__(self) -> tuple[object, ...]:
         parts = self._parts
@@ -319,12 +355,13 @@ def _unpickle(
     cls: type[Module], data: bytes, objects: tuple[bytes, ...], fingerprint: str, config: Config
 ) -> Module:
     sys.audit("jitwasm.compile", data)
-    if objects and fingerprint != machine_fingerprint():
+    lazy = fingerprint and not objects
+    if lazy or objects and fingerprint not in (baseline_fingerprint(), machine_fingerprint()):
         return cls._from_parts(_compile_parts(data, config))
-    return cls._from_parts(ModuleParts(data, _decode(data, config), objects, fingerprint, config))
+    return cls._from_parts(ModuleParts(data, decode(data, config), objects, fingerprint, config))
 
 
-def _decode(data: bytes, config: Config) -> ModuleInfo:
+def decode(data: bytes, config: Config) -> ModuleInfo:
     """What the bytes of a module that is known to be valid describe."""
     parser = StreamParser(config.features, config.limits)
     parser.feed(data)

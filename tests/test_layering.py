@@ -22,7 +22,6 @@ PACKAGE = ROOT / "jitwasm"
 LEAVES = ("types", "trapcodes", "errors", "config", "abi", "libcalls", "ir")
 PIPELINE = ("pipeline", "tiers")
 API = (
-    "aot",
     "cache",
     "fetcher",
     "importer",
@@ -80,7 +79,7 @@ def _layer(module: str) -> str:
         (PIPELINE, "pipeline"),
         (COMMAND_LINE, "command line"),
     ):
-        if module in names:
+        if module in names or head in names:
             return layer
     return "runtime"
 

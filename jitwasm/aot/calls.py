@@ -35,7 +35,10 @@ def c_signature(
 ) -> str:
     """The LLVM signature of a C function: environment first, then the parameters."""
     names = [f" %a{i}" for i in range(len(type_.params))] if named else [""] * len(type_.params)
-    params = [f"{target.argument(t.ir, after=True)}{name}" for t, name in zip(type_.params, names, strict=True)]
+    params = [
+        f"{target.argument(t.ir, after=True)}{name}"
+        for t, name in zip(type_.params, names, strict=True)
+    ]
     first = [f"ptr {VM}" if named else "ptr"]
     if result.hidden:
         hidden = f"ptr sret([{result.size} x i8])"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from jitwasm.aot.targets import Target
 from jitwasm.types import F32, F64, I32, I64, V128, FuncType, ValType
 
-__all__ = ["CResult", "PADDING", "c_result", "c_type"]
+__all__ = ["PADDING", "CResult", "c_result", "c_type"]
 
 PADDING = 17
 """Bytes at the end of a structure of results, except on x86-64."""

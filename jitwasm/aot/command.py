@@ -1,20 +1,11 @@
-"""`jitwasm compile`: from a module's file to what other programs link."""
+"""The arguments of `jitwasm compile`."""
 
 from __future__ import annotations
 
 import argparse
-import os
-import re
-import sys
-import time
-from pathlib import Path
+import importlib
 
-from jitwasm.aot.emit import AotOptions, Compiled, compile_module
-from jitwasm.aot.linking import LinkerError
-from jitwasm.aot.pyext import check_module_name, extension_filename, python_extension
-from jitwasm.aot.targets import TARGETS, find_target, processor_help
-
-__all__ = ["CommandError", "add_parser"]
+__all__ = ["KINDS", "CommandError", "add_parser"]
 
 KINDS = {
     "o": "relocatable object",
@@ -78,7 +69,7 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
         "--target",
         metavar="TARGET",
         default="x86_64",
-        help=f"{', '.join(TARGETS)}, a triple, or 'help'",
+        help="an architecture, a triple, or 'help'",
     )
     parser.add_argument("--cpu", help="target processor: 'native', a name, or 'help'")
     parser.add_argument("--features", help="processor features: '+avx2,-bmi', or 'help'")
@@ -109,158 +100,6 @@ def _add_runtime(parser: argparse.ArgumentParser) -> None:
 
 
 def _compile(options: argparse.Namespace) -> int:
-    if _help(options):
-        return 0
-    if options.file is None:
-        raise CommandError("compile wants the file of a module")
-    try:
-        _write_all(options)
-    except (ValueError, LinkerError) as error:
-        raise CommandError(str(error)) from None
-    return 0
-
-
-def _help(options: argparse.Namespace) -> bool:
-    """Print what was asked for instead of compiling; whether anything was."""
-    try:
-        if options.target == "help":
-            print("Targets, all for Linux; the runtime exists for x86_64:\n")
-            for target in TARGETS.values():
-                print(f"  {target.name:<12} {target.triple:<30} baseline {target.cpu}")
-        elif "help" in (options.cpu, options.features):
-            print(processor_help(find_target(options.target)), end="")
-        else:
-            return False
-    except ValueError as error:
-        raise CommandError(str(error)) from None
-    return True
-
-
-def _kinds(options: argparse.Namespace, output: Path | None) -> list[str]:
-    """The kinds of output, each once, in the order wanted."""
-    if options.emit:
-        kinds = [kind for row in options.emit for kind in row.split(",") if kind]
-    elif output is None:
-        kinds = ["o", "h"]
-    else:
-        kind = output.suffix.lstrip(".")
-        kinds = [kind, "h"] if kind in ("o", "a", "so") else [kind]
-    unknown = [kind for kind in kinds if kind not in KINDS]
-    if unknown:
-        raise CommandError(
-            f"there is no output of kind {', '.join(map(repr, unknown))}; "
-            f"--emit and the suffix of -o know {', '.join(KINDS)}"
-        )
-    return list(dict.fromkeys(kinds))
-
-
-def _write_all(options: argparse.Namespace) -> None:
-    standard_input = options.file == "-"
-    source = Path("module.wasm") if standard_input else Path(options.file)
-    output = Path(options.output) if options.output else None
-    kinds = _kinds(options, output)
-    prefix = options.prefix or _prefix_of(source)
-    foreign = not find_target(options.target).is_host
-    objects = {"o", "a", "so"}.intersection(kinds)
-    aot = AotOptions(
-        prefix=prefix,
-        opt_level=options.level,
-        target=options.target,
-        cpu=options.cpu,
-        features=options.features,
-        bounds=options.bounds,
-        signals=not options.no_signals,
-        runtime=not options.no_runtime,
-        import_table=options.import_table,
-        loadable=bool(objects) and not options.no_loadable,
-        debug=options.debug,
-    )
-    data = sys.stdin.buffer.read() if standard_input else source.read_bytes()
-    shown = None if options.quiet or not sys.stderr.isatty() else _Progress()
-    try:
-        compiled = compile_module(data, aot, jobs=options.jobs, progress=shown)
-        base = output or source
-        for kind in kinds:
-            if shown:
-                shown.stage(f"writing {KINDS[kind]}")
-            path = base if output and len(kinds) == 1 else base.with_suffix(f".{kind}")
-            _write(compiled, kind, path, None if options.quiet else output)
-        undefined = compiled.undefined() if options.list_undefined else []
-    finally:
-        if shown:
-            shown.end()
-    if foreign and aot.runtime and objects and not options.quiet:
-        print(
-            f"jitwasm: note: there is no runtime for {aot.machine.name}; "
-            "whoever links the object supplies it (--list-undefined)",
-            file=sys.stderr,
-        )
-    for symbol in undefined:
-        print(symbol)
-
-
-class _Progress:
-    """One line on the terminal, once it has been worth the wait."""
-
-    def __init__(self) -> None:
-        self._next = time.monotonic() + 0.3
-        self._began = False
-
-    def __call__(self, done: int, total: int) -> None:
-        if time.monotonic() >= self._next:
-            self._next = time.monotonic() + 0.1
-            self._show(f"translating: {done} of {total} functions")
-
-    def stage(self, text: str) -> None:
-        """LLVM does not say how far it is."""
-        self._show(f"{text} …")
-
-    def _show(self, text: str) -> None:
-        self._began = True
-        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
-
-    def end(self) -> None:
-        if self._began:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-
-
-def _prefix_of(source: Path) -> str:
-    """A prefix made of the file's name."""
-    name = re.sub(r"[^A-Za-z0-9]+", "_", source.stem).strip("_")
-    return name if name[:1].isalpha() else f"wasm_{name}".rstrip("_")
-
-
-def _notice(command: str) -> None:
-    print(f"jitwasm: linking with {command}", file=sys.stderr)
-
-
-def _write(compiled: Compiled, kind: str, path: Path, given: Path | None | bool) -> None:
-    notice = _notice if given is not None else None
-    if kind == "pyext":
-        name = check_module_name(path.name.split(".")[0])
-        folder = path.parent
-        library = python_extension(compiled, name, notice)
-        _replace(folder / extension_filename(name), library)
-    elif kind == "o":
-        _replace(path, compiled.object())
-    elif kind == "a":
-        _replace(path, compiled.archive())
-    elif kind == "so":
-        _replace(path, compiled.shared_library(notice))
-    elif kind == "h":
-        _replace(path, compiled.header().encode())
-    elif kind == "ll":
-        _replace(path, compiled.ir.encode())
-    else:
-        _replace(path, compiled.assembly().encode())
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file as a whole: no one shall see half of it, or lose the old one to an error."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    # Looked up when it is needed: the other commands need none of it.
+    code: int = importlib.import_module("jitwasm.aot.produce").run(options)
+    return code

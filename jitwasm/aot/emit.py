@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from jitwasm.abi import call_conv
 from jitwasm.aot import linking
@@ -36,10 +37,16 @@ from jitwasm.frontend.translate import Translator
 from jitwasm.ir import FUNCTION_ATTRIBUTES, PREAMBLE, FunctionIR
 from jitwasm.libcalls import LIBCALLS, declaration
 
-__all__ = ["AotOptions", "Compiled", "compile_module"]
+__all__ = ["AotOptions", "Compiled", "compile_module", "emit"]
 
 Progress = Callable[[int, int], object]
 """Is told how many functions have been translated, and of how many."""
+
+Notice = Callable[[str], object]
+"""Is told which linker is used."""
+
+_SUPPLIED = ("_GLOBAL_OFFSET_TABLE_", "__start_jwtext", "__stop_jwtext", "jw_trap_hook")
+"""Undefined symbols that every linker supplies; the last is weak, so it may stay undefined."""
 
 _FEED_BYTES = 1 << 16
 
@@ -114,7 +121,7 @@ class Compiled:
         """A static library with the one object."""
         return archive([(f"{self.options.prefix}.o", self.object())])
 
-    def shared_library(self, notice: Callable[[str], object] | None = None) -> bytes:
+    def shared_library(self, notice: Notice | None = None) -> bytes:
         """A shared library, made by the system's linker; `notice` is told by which.
 
         Raises:
@@ -130,11 +137,7 @@ class Compiled:
         return sorted(
             s.name
             for s in symbols
-            if s.is_global
-            and s.section is None
-            and s.name
-            # What every linker supplies.
-            and s.name not in ("_GLOBAL_OFFSET_TABLE_", "__start_jwtext", "__stop_jwtext")
+            if s.is_global and s.section is None and s.name and s.name not in _SUPPLIED
         )
 
 
@@ -159,6 +162,19 @@ def compile_module(
     config = replace(config, bounds=options.bounds, portable_ir=portable)
     info, functions = _translate(data, config, progress)
     return Compiled(data, info, functions, options, config, jobs, executor)
+
+
+def emit(
+    data: bytes,
+    config: Config,
+    prefix: str,
+    *,
+    jobs: int = 1,
+    executor: Executor | None = None,
+    **options: Any,
+) -> Compiled:
+    """`Module.emit`."""
+    return compile_module(data, AotOptions(prefix, **options), config, jobs=jobs, executor=executor)
 
 
 def _translate(
@@ -230,9 +246,7 @@ def _declarations(functions: Iterable[FunctionIR], options: AotOptions) -> list[
     return sorted(declares)
 
 
-def _definitions(
-    info: ModuleInfo, functions: Iterable[FunctionIR], linkage: str
-) -> Iterable[str]:
+def _definitions(info: ModuleInfo, functions: Iterable[FunctionIR], linkage: str) -> Iterable[str]:
     for f in functions:
         # Let nothing outside see it, and collect the functions' code in one section.
         text = f.text.replace("define ", f"define {linkage} ", 1)
@@ -251,15 +265,18 @@ def _parts(
     info: ModuleInfo, functions: Sequence[FunctionIR], options: AotOptions, count: int
 ) -> list[str]:
     """The program as several LLVM modules of about equal size; the first has all the rest."""
-    universal = frozenset(f.funcidx for f in functions if f.universal)
+    universal = any(f.universal for f in functions)
     texts = []
     for place, share in enumerate(_shares(functions, count)):
         body = list(_definitions(info, share, "hidden"))
         if place == 0:
-            surroundings = "\n".join(_surroundings(info, options, bool(universal)))
+            surroundings = "\n".join(_surroundings(info, options, universal))
+            # The runtime stays, whether or not this part calls it.
+            surroundings = surroundings.replace("linkonce_odr hidden", "weak_odr hidden")
             # Imports are called from all parts.
-            surroundings = re.sub(r"^(define) internal (.*@f\d+\()", r"\1 hidden \2", surroundings,
-                                  flags=re.M)
+            surroundings = re.sub(
+                r"^(define) internal (.*@f\d+\()", r"\1 hidden \2", surroundings, flags=re.M
+            )
             body.insert(0, surroundings)
             wanted = {i: call_conv(info.func_type(i)).fn_ir for i in range(len(info.functions))}
             defined = {f.funcidx for f in share} | set(range(info.imported_functions))
@@ -271,8 +288,13 @@ def _parts(
             declares = sorted(set().union(*(f.declares for f in share)))
         outside = sorted(wanted.items() - {(i, wanted[i]) for i in defined if i in wanted})
         text = "\n".join(
-            [*declares, *(_declare(i, ir) for i, ir in outside), *body]
-            + [FUNCTION_ATTRIBUTES, PREAMBLE]
+            [
+                *declares,
+                *(_declare(i, ir) for i, ir in outside),
+                *body,
+                FUNCTION_ATTRIBUTES,
+                PREAMBLE,
+            ]
         )
         texts.append(_FUNCTION_NAME.sub(rf"@{options.prefix}.\1", text))
     return texts

@@ -27,6 +27,8 @@ __all__ = ["Glue", "ImportMember", "import_members"]
 
 _PREVIOUS, _CODE = 64, 72
 MAX_TABLE = 10_000_000
+RECORD_BYTES = 4096
+"""Of the allocation that holds the record of a memory or table made for C: a page."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,10 @@ class Glue:
                 self._export(export.name, export.index)
             else:
                 self._accessor(export.name, export.kind, export.index)
+        self._bind()
+        self._reserve()
         self._initialize()
+        self._makers()
         self._instantiate()
         self._free()
         self._trap_of()
@@ -153,7 +158,9 @@ class Glue:
         result = c_result(type_, self.target)
         symbol = f"@{export_symbol(self.prefix, name)}"
         # The callee may be inlined here, and then this is where its accesses fault.
-        f = IRFunction(c_signature(symbol, type_, result, self.target, named=True), f'section "{SECTION}"')
+        f = IRFunction(
+            c_signature(symbol, type_, result, self.target, named=True), f'section "{SECTION}"'
+        )
         self._enter(f)
         args = [f"%a{i}" for i in range(len(type_.params))]
         vals = call_wasm(f, f"@f{funcidx}", VM, call_conv(type_), args)
@@ -221,7 +228,10 @@ class Glue:
         f.label("allocated")
         f.store("ptr", "%host", VM, layout.state + STATE.offset["host"])
         f.store("i64", str(layout.size), VM, layout.state + STATE.offset["size"])
-        ok = f.op(f"call i1 @{prefix}_reserve(ptr {VM}, ptr %imports)")
+        fits = f.op(f"call i1 @{prefix}_bind(ptr {VM}, ptr %imports)")
+        f.line(f"br i1 {fits}, label %bound, label %unfit")
+        f.label("bound")
+        ok = f.op(f"call i1 @{prefix}_reserve(ptr {VM})")
         f.line(f"br i1 {ok}, label %reserved, label %give_up")
         f.label("reserved")
         self._enter(f)
@@ -231,10 +241,12 @@ class Glue:
         f.label("trapped")
         code = f.op(f"trunc i64 {self._landed(f)} to i32")
         f.line("br label %free")
+        f.label("unfit")
+        f.line("br label %free")
         f.label("give_up")
         f.line("br label %free")
         f.label("free")
-        f.line(f"%why = phi i32 [ {code}, %trapped ], [ -1, %give_up ]")
+        f.line(f"%why = phi i32 [ {code}, %trapped ], [ -1, %give_up ], [ -2, %unfit ]")
         f.line(f"call void @{prefix}_free(ptr {VM})")
         f.line("br label %fail")
         f.label("fail")
@@ -249,7 +261,6 @@ class Glue:
         self._functions.append(f.text)
 
     def _initialize(self) -> None:
-        self._reserve()
         # It runs once and may be long: no optimiser shall spend more than linear time on it.
         signature = f"internal void @{self.prefix}_initialize(ptr {VM})"
         f = IRFunction(signature, "noinline optnone")
@@ -259,11 +270,10 @@ class Glue:
     def _reserve(self) -> None:
         """What can fail for want of memory, and all pointers."""
         info, layout = self.info, self.layout
-        f = IRFunction(f"internal i1 @{self.prefix}_reserve(ptr {VM}, ptr %imports)")
+        f = IRFunction(f"internal i1 @{self.prefix}_reserve(ptr {VM})")
         f.store("ptr", f.at(VM, layout.overflow), VM, ENV.offset["overflow"])
         for typeidx, symbol in enumerate(self.rtts):
             f.store("ptr", f"@{symbol}", VM, info.layout.type_rtt(typeidx))
-        self._bind_imports(f)
         for memidx in range(info.imported_memories, len(info.memories)):
             record = f.at(VM, layout.memory_record(info, memidx))
             f.store("ptr", record, VM, info.layout.memory_record(memidx))
@@ -272,11 +282,7 @@ class Glue:
         for tableidx in range(info.imported_tables, len(info.tables)):
             record = f.at(VM, layout.table_record(info, tableidx))
             f.store("ptr", record, VM, info.layout.table_record(tableidx))
-            limits = info.tables[tableidx].limits
-            most = MAX_TABLE if limits.maximum is None else min(limits.maximum, MAX_TABLE)
-            most = max(most, limits.minimum)
-            call = f"call i1 @jw_rt_table_init(ptr {record}, i64 {limits.minimum}, i64 {most})"
-            self._check(f, f.op(call))
+            self._check(f, f.op(self._table_init(record, info.tables[tableidx])))
             f.store("ptr", f.load("ptr", record), VM, info.layout.table_base(tableidx))
         f.line("ret i1 true")
         f.label("fail")
@@ -287,6 +293,12 @@ class Glue:
         label = f"ok{ok[1:]}"
         f.line(f"br i1 {ok}, label %{label}, label %fail")
         f.label(label)
+
+    def _table_init(self, record: str, type_: TableType) -> str:
+        limits = type_.limits
+        most = MAX_TABLE if limits.maximum is None else min(limits.maximum, MAX_TABLE)
+        most = max(most, limits.minimum)
+        return f"call i1 @jw_rt_table_init(ptr {record}, i64 {limits.minimum}, i64 {most})"
 
     def _memory_init(self, record: str, type_: MemoryType) -> str:
         page = type_.page_size
@@ -308,27 +320,82 @@ class Glue:
             f"i64 {maximum}, i64 {reserved}, i64 {shift})"
         )
 
-    def _bind_imports(self, f: IRFunction) -> None:
+    def _bind(self) -> None:
         """Copy what the embedder passed to where compiled code looks for it."""
         info, counts = self.info, {"memory": 0, "table": 0, "global": 0}
-        for place, member in enumerate(import_members(info, self.prefix, self.table)):
+        f = IRFunction(f"internal i1 @{self.prefix}_bind(ptr {VM}, ptr %imports)")
+        members = import_members(info, self.prefix, self.table)
+        if members:
+            self._check(f, f.op("icmp ne ptr %imports, null"))
+        for place, member in enumerate(members):
             given = f.load("ptr", "%imports", 8 * place)
+            self._check(f, f.op(f"icmp ne ptr {given}, null"))
             desc = info.imports[member.index].desc
             if member.funcidx is not None:
                 f.store("ptr", given, VM, self.layout.imports + 8 * member.funcidx)
             elif isinstance(desc, MemoryType):
                 index = counts["memory"]
                 counts["memory"] += 1
+                self._at_least(f, given, desc.limits.minimum * desc.page_size)
                 f.store("ptr", given, VM, info.layout.memory_record(index))
                 f.store("ptr", f.load("ptr", given), VM, info.layout.memory_base(index))
             elif isinstance(desc, TableType):
                 index = counts["table"]
                 counts["table"] += 1
+                self._at_least(f, given, desc.limits.minimum)
                 f.store("ptr", given, VM, info.layout.table_record(index))
                 f.store("ptr", f.load("ptr", given), VM, info.layout.table_base(index))
             elif isinstance(desc, GlobalType):
                 f.store("ptr", given, VM, info.layout.imported_global(counts["global"]))
                 counts["global"] += 1
+        f.line("ret i1 true")
+        if members:
+            f.label("fail")
+            f.line("ret i1 false")
+        self._functions.append(f.text)
+
+    def _at_least(self, f: IRFunction, record: str, minimum: int) -> None:
+        """Check the size of an imported memory or table, the second field of its record."""
+        if minimum:
+            self._check(f, f.op(f"icmp uge i64 {f.load('i64', record, 8)}, {minimum}"))
+
+    def _makers(self) -> None:
+        """For each imported memory and table, a function that makes one that fits."""
+        for member in import_members(self.info, self.prefix, self.table):
+            desc = self.info.imports[member.index].desc
+            if not isinstance(desc, MemoryType | TableType):
+                continue
+            f = IRFunction(f"ptr @{self.prefix}_new_{member.name}()")
+            f.line(f"%record = call ptr @jw_rt_alloc(i64 {RECORD_BYTES})")
+            f.line("%none = icmp eq ptr %record, null")
+            f.line("br i1 %none, label %fail, label %init")
+            f.label("init")
+            if isinstance(desc, MemoryType):
+                call = self._memory_init("%record", desc)
+            else:
+                call = self._table_init("%record", desc)
+            f.line(f"br i1 {f.op(call)}, label %good, label %release")
+            f.label("good")
+            f.line("ret ptr %record")
+            f.label("release")
+            f.line(f"call void @jw_rt_release(ptr %record, i64 {RECORD_BYTES})")
+            f.line("br label %fail")
+            f.label("fail")
+            f.line("ret ptr null")
+            self._functions.append(f.text)
+            self._unmaker(member.name, "memory" if isinstance(desc, MemoryType) else "table")
+
+    def _unmaker(self, name: str, kind: str) -> None:
+        f = IRFunction(f"void @{self.prefix}_free_{name}(ptr %record)")
+        f.line("%none = icmp eq ptr %record, null")
+        f.line("br i1 %none, label %done, label %free")
+        f.label("free")
+        f.line(f"call void @jw_rt_{kind}_free(ptr %record)")
+        f.line(f"call void @jw_rt_release(ptr %record, i64 {RECORD_BYTES})")
+        f.line("br label %done")
+        f.label("done")
+        f.line("ret void")
+        self._functions.append(f.text)
 
     def _free(self) -> None:
         info, layout = self.info, self.layout

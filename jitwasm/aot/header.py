@@ -38,9 +38,11 @@ extern "C"
 #endif
 void jw_trap_hook(int32_t code);
 
-/* What `prefix_trap` and the `error` of `prefix_instantiate` mean; -1: out of memory. */
+/* What `prefix_trap` and the `error` of `prefix_instantiate` mean; -1: out of memory,
+ * -2: an import is missing or too small. */
 static inline const char *jw_trap_message(int32_t code) {{
     switch (code) {{
+    case -2: return "an import is missing or too small";
     case -1: return "out of memory";
     case 0: return "no trap";
 {{messages}}
@@ -80,6 +82,7 @@ def header(info: ModuleInfo, prefix: str, table: bool, target: Target) -> str:
         "",
         *_structures(info, prefix, target),
         *_imports(info, prefix, table),
+        *_makers(info, prefix, table),
         *_interface(prefix),
         *_exports(info, prefix),
         "#ifdef __cplusplus",
@@ -148,6 +151,20 @@ def _imports(info: ModuleInfo, prefix: str, table: bool) -> list[str]:
     if not members:
         lines.append("    char nothing;")
     return [*lines, f"}} {prefix}_imports;", ""]
+
+
+def _makers(info: ModuleInfo, prefix: str, table: bool) -> list[str]:
+    lines = []
+    for member in import_members(info, prefix, table):
+        desc = info.imports[member.index].desc
+        if isinstance(desc, MemoryType | TableType):
+            type_ = "jw_memory" if isinstance(desc, MemoryType) else "jw_table"
+            lines += [
+                f"/* Make a {type_[3:]} that fits this import, or NULL; it may serve several. */",
+                f"{type_} *{prefix}_new_{member.name}(void);",
+                f"void {prefix}_free_{member.name}({type_} *{type_[3:]});",
+            ]
+    return [*lines, ""] if lines else []
 
 
 def _interface(prefix: str) -> list[str]:

@@ -10,6 +10,7 @@ Parts are joined by two underscores:
     prefix__export                what the module exports
     prefix__module__field         what it imports
     prefix_instantiate, …         the interface itself (one underscore)
+    prefix_new_module__field      what makes an imported memory or table
 """
 
 from __future__ import annotations

@@ -121,8 +121,12 @@ def _address_space() -> str:
             "jw_rt_memory_init",
             "i64 %bytes, i64 %maximum, i64 %reserved, i64 %shift",
             MEMORY_RECORD.offset,
-            [("bytes", "%bytes"), ("maximum", "%maximum"), ("reserved", "%reserved")]
-            + [("page_shift", "%shift")],
+            [
+                ("bytes", "%bytes"),
+                ("maximum", "%maximum"),
+                ("reserved", "%reserved"),
+                ("page_shift", "%shift"),
+            ],
             committed="  %used = add i64 %bytes, 0\n  %all = add i64 %reserved, 0\n",
         )
         + _free("jw_rt_memory_free", MEMORY_RECORD.offset)

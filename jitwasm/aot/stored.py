@@ -43,9 +43,7 @@ _LEVELS = (
 """The levels of the System V ABI, and what each adds to the one before."""
 
 
-def pack_module(
-    data: bytes, objects: Sequence[bytes], config: Config, spec: TargetSpec
-) -> bytes:
+def pack_module(data: bytes, objects: Sequence[bytes], config: Config, spec: TargetSpec) -> bytes:
     """The contents of the section."""
     description = {
         "jitwasm": __version__,

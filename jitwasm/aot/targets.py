@@ -46,7 +46,7 @@ class Target:
         return self.triple == llvm.TRIPLE
 
     def argument(self, ir: str, after: bool = False) -> str:
-        """The LLVM type of a C parameter (`after`) or result, with its attribute if it needs one."""
+        """The LLVM type of a C parameter (`after`) or result, with its attribute if any."""
         if not self.extends or ir != "i32":
             return ir
         return "i32 signext" if after else "signext i32"

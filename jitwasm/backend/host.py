@@ -9,6 +9,7 @@ for which nothing needs to be compiled, and is switched to the fast path when th
 from __future__ import annotations
 
 import ctypes
+import functools
 import operator
 import struct
 import weakref
@@ -21,7 +22,7 @@ from jitwasm.backend.refusals import refuse, refuse_results
 from jitwasm.backend.runtime.assemble import HOST_FRAME, RAISED, RETURNED
 from jitwasm.types import F32, F64, I32, I64, V128, FuncType, RefType, ValType
 
-__all__ = ["HostCalls", "HostFunction", "Hooks"]
+__all__ = ["Hooks", "HostCalls", "HostFunction"]
 
 HOT = 64
 """After so many calls the fast path of a host function is compiled."""
@@ -47,29 +48,61 @@ class HostFunction:
         self.calls = 0
         self._env = HOST_ENV.ctype(overflow, state, word, 0)
         self.env = ctypes.addressof(self._env)
-        conv = call_conv(type_)
-        self.params = _places(conv.params)
-        self.results = _places(conv.results)
 
     def switch(self, code: int) -> None:
         """Let its code lead to this address from now on."""
         ctypes.c_uint64.from_address(self.env + HOST_ENV.offset["scratch"]).value = code
 
 
-def _places(locs: Sequence[Loc]) -> list[tuple[ValType, bool, int]]:
-    """For each value: its type, whether it is in the overflow area, and the offset there or in
-    the frame that `jw_host_base` makes."""
-    used = {False: 0, True: 0}
-    places = []
-    for loc in locs:
-        if loc.slot is not None:
-            places.append((loc.type, True, OVERFLOW_SLOT * loc.slot))
-            continue
-        number = used[loc.type.is_float]
-        used[loc.type.is_float] += 1
-        start, step = ("floats", 16) if loc.type.is_float else ("ints", 8)
-        places.append((loc.type, False, HOST_FRAME[start] + step * number))
-    return places
+# Struct formats of values as they lie in registers and slots; floats that may be NaNs of f32, and
+# references, as words.
+_FORMATS = {I32: "i", I64: "q", F32: "I", F64: "d", V128: "16s"}
+
+
+class _Values:
+    """Where the values of a list lie: in the frame of `jw_host_base` and in the overflow area.
+
+    Attributes:
+        near, far: for each of the two, a Struct, and the index of the value in each of its fields.
+    """
+
+    def __init__(self, locs: Sequence[Loc], start: int) -> None:
+        """`start` is where the frame's Struct begins."""
+        next_int, next_float = HOST_FRAME["ints"], HOST_FRAME["floats"]
+        near, far = [], []
+        for index, loc in enumerate(locs):
+            kind = _FORMATS.get(loc.type, "Q")
+            if loc.slot is not None:
+                far.append((OVERFLOW_SLOT * loc.slot, index, kind))
+            elif loc.type.is_float:
+                near.append((next_float - start, index, kind))
+                next_float += 16
+            else:
+                near.append((next_int - start, index, kind))
+                next_int += 8
+        if start == _RESULTS:
+            near.append((HOST_FRAME["status"] - start, len(locs), "Q"))
+        self.near, self.far = _structure(near), _structure(far)
+
+
+_RESULTS = HOST_FRAME["ints"]
+"""Where results begin in a frame; the status lies among them, and is written with them."""
+
+
+def _structure(rows: list[tuple[int, int, str]]) -> tuple[struct.Struct, list[int]]:
+    """A Struct with fields at these offsets, and the index of each."""
+    text, end = "<", 0
+    for offset, _, kind in sorted(rows):
+        text += f"{offset - end}x{kind}"
+        end = offset + struct.calcsize(f"<{kind}")
+    return struct.Struct(text), [index for _, index, _ in sorted(rows)]
+
+
+@functools.lru_cache(maxsize=1024)
+def _values_of(type_: FuncType) -> tuple[_Values, _Values]:
+    """The places of a type's parameters and results."""
+    conv = call_conv(type_)
+    return _Values(conv.params, 0), _Values(conv.results, _RESULTS)
 
 
 class Hooks:
@@ -136,79 +169,88 @@ class HostCalls:
     def _call(self, frame: int) -> None:
         env = _word(frame + HOST_FRAME["env"])
         function = self._functions[env]
-        overflow = _word(env + ENV.offset["overflow"])
-        arguments = [
-            self._to_python((overflow if far else frame) + offset, type_)
-            for type_, far, offset in function.params
-        ]
+        type_ = function.type
+        params, results = _values_of(type_)
+        arguments = self._arguments(type_.params, params, frame, env)
         outcome = function.target(*arguments)  # type: ignore[operator]
-        if len(function.results) == 1:
-            outcomes: Sequence[object] = (outcome,)
+        if len(type_.results) == 1:
+            values = [self._to_wasm(outcome, type_.results[0], function, 0)]
+        elif type_.results:
+            values = [
+                self._to_wasm(value, result, function, index)
+                for index, (value, result) in enumerate(
+                    zip(_several(function, outcome), type_.results, strict=True)
+                )
+            ]
         else:
-            outcomes = _several(function, outcome) if function.results else ()
-        words = [
-            self._to_wasm(value, place[0], function, index)
-            for index, (value, place) in enumerate(zip(outcomes, function.results, strict=True))
-        ]
-        for word, (_, far, offset) in zip(words, function.results, strict=True):
-            ctypes.memmove((overflow if far else frame) + offset, word, len(word))
+            values = []
+        values.append(RETURNED)
+        structure, indices = results.near
+        data = structure.pack(*[values[index] for index in indices])
+        if results.far[1]:
+            structure, indices = results.far
+            far = structure.pack(*[values[index] for index in indices])
+            ctypes.memmove(_word(env + ENV.offset["overflow"]), far, len(far))
         function.calls += 1
         if function.calls % HOT == 0 and function in self._tiering:
-            self._heat(function.type)
-        ctypes.c_uint64.from_address(frame + HOST_FRAME["status"]).value = RETURNED
+            self._heat(type_)
+        ctypes.memmove(frame + _RESULTS, data, len(data))
 
-    def _to_python(self, address: int, type_: ValType) -> object:
-        if type_ is F32:
-            return _widen(ctypes.c_uint32.from_address(address).value)
-        if type_ is V128:
-            return ctypes.string_at(address, 16)
-        if isinstance(type_, RefType):
-            word = _word(address)
-            return self._hooks.from_ref(word, type_) if word else None
-        return _READERS[type_].from_address(address).value
+    def _arguments(
+        self, types: Sequence[ValType], places: _Values, frame: int, env: int
+    ) -> list[Any]:
+        values: list[Any] = [None] * len(types)
+        structure, indices = places.near
+        data = structure.unpack(ctypes.string_at(frame, structure.size))
+        for index, value in zip(indices, data, strict=True):
+            values[index] = value
+        structure, indices = places.far
+        if indices:
+            area = ctypes.string_at(_word(env + ENV.offset["overflow"]), structure.size)
+            for index, value in zip(indices, structure.unpack(area), strict=True):
+                values[index] = value
+        for index, type_ in enumerate(types):
+            if type_ is F32:
+                values[index] = _widen(values[index])
+            elif isinstance(type_, RefType):
+                word = values[index]
+                values[index] = self._hooks.from_ref(word, type_) if word else None
+        return values
 
-    def _to_wasm(self, value: object, type_: ValType, function: HostFunction, index: int) -> bytes:
-        """The value's bytes, as they lie in a register."""
+    def _to_wasm(self, value: object, type_: ValType, function: HostFunction, index: int) -> Any:
+        """The value for the Struct's field of this type."""
         if isinstance(type_, RefType):
-            return self._hooks.to_ref(value, type_, function.env).to_bytes(8, "little")
+            return self._hooks.to_ref(value, type_, function.env)
         try:
             if type_ is I32 or type_ is I64:
-                number, size = operator.index(value), type_.size  # type: ignore[arg-type]
-                if -(1 << 8 * size - 1) <= number < 1 << 8 * size:
-                    return (number & (1 << 8 * size) - 1).to_bytes(8, "little")
-                failed = True
+                number, bits = operator.index(value), 8 * type_.size  # type: ignore[arg-type]
+                if -(1 << bits - 1) <= number < 1 << bits:
+                    return number - (1 << bits) if number >> bits - 1 > 0 else number
             elif type_ is V128:
                 data = bytes(memoryview(value))  # type: ignore[arg-type]
                 if len(data) == 16:
                     return data
-                failed = True
             else:
-                bits = struct.pack("<d", _as_double()(value))
-                return _narrow(bits) if type_ is F32 else bits
+                double = _as_double()(value)
+                return _narrow(struct.pack("<d", double)) if type_ is F32 else double
         except (TypeError, OverflowError):
             # One that `__index__` or `__float__` raised itself stays.
-            attributes = ("__index__",) if type_ in (I32, I64) else ("__index__", "__float__")
-            failed = isinstance(value, int) or not any(
-                hasattr(type(value), name) for name in attributes
-            )
-            if not failed:
+            names = ("__index__",) if type_ in (I32, I64) else ("__index__", "__float__")
+            if not isinstance(value, int) and any(hasattr(type(value), name) for name in names):
                 raise
-        assert failed
         raise _RefusedError(refuse(function.target, -1 - index, value, type_.name))
 
 
-_READERS: dict[ValType, Any] = {I32: ctypes.c_int32, I64: ctypes.c_int64, F64: ctypes.c_double}
-
-
+@functools.cache
 def _as_double() -> Any:
     """PyFloat_AsDouble: `float()` would take strings."""
-    function = ctypes.pythonapi.PyFloat_AsDouble
-    function.restype, function.argtypes = ctypes.c_double, [ctypes.py_object]
-    return function
+    return ctypes.PYFUNCTYPE(ctypes.c_double, ctypes.py_object)(
+        ("PyFloat_AsDouble", ctypes.pythonapi)
+    )
 
 
 def _several(function: HostFunction, outcome: object) -> Sequence[object]:
-    count = len(function.results)
+    count = len(function.type.results)
     if type(outcome) is tuple:
         values: tuple[object, ...] = outcome
     else:
@@ -234,13 +276,13 @@ def _widen(bits: int) -> float:
     return float(struct.unpack("<f", bits.to_bytes(4, "little"))[0])
 
 
-def _narrow(data: bytes) -> bytes:
-    """An f64's bytes as those of an f32, rounded to nearest; a NaN keeps its payload."""
+def _narrow(data: bytes) -> int:
+    """An f64's bytes as the bits of an f32, rounded to nearest; a NaN keeps its payload."""
     bits = int.from_bytes(data, "little")
     if bits & (1 << 63) - 1 > 0x7FF << 52:
-        payload = bits >> 29 & 0x7FFFFF or 0x400000
-        return (bits >> 63 << 31 | 0xFF << 23 | payload).to_bytes(4, "little")
-    return bytes(ctypes.c_float(struct.unpack("<d", data)[0]))
+        return bits >> 63 << 31 | 0xFF << 23 | (bits >> 29 & 0x7FFFFF or 0x400000)
+    # ctypes rounds as C does, to infinity where `struct` would raise.
+    return int.from_bytes(bytes(ctypes.c_float(struct.unpack("<d", data)[0])), "little")
 
 
 def _park(frame: int, error: BaseException, traceback: TracebackType | None) -> None:

@@ -87,7 +87,10 @@ class CodeImage:
         symbols: addresses of global symbols.
         lo, hi: the executable range.
         map: what is where; may outlive the image.
+        owner: kept alive as long as the code.
     """
+
+    owner: object = None
 
     def __init__(self, arena: CodeArena, piece: Piece, image_map: ImageMap) -> None:
         self.map = image_map

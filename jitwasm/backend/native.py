@@ -25,7 +25,7 @@ from jitwasm.backend.helpers import fill_helpers
 from jitwasm.backend.host import HostCalls, HostFunction, Hooks
 from jitwasm.backend.loader import CodeImage, Describe, FrameInfo
 from jitwasm.backend.refusals import refuse, refuse_arity, refuse_results
-from jitwasm.backend.traps import make_trap
+from jitwasm.backend.traps import trap_maker
 from jitwasm.types import FuncType, RefType
 
 __all__ = ["CodeImage", "FrameInfo", "HostFunction", "NativeRuntime", "native"]
@@ -85,7 +85,7 @@ class NativeRuntime:
         callback = ctypes.cast(self._host_calls.callback, ctypes.c_void_p)
         self._set("jw_host_callback", callback.value or 0)
         for name, hook in (
-            ("make_trap", partial(make_trap, self._space.maps)),
+            ("make_trap", trap_maker(self._space.maps)),
             ("arity", refuse_arity),
             ("refuse", refuse),
             ("results", refuse_results),

@@ -1,7 +1,7 @@
 """Traps as Python exceptions.
 
 Native code (runtime/traps.ll) notes the registers and a copy of the stack where a trap happens, goes
-back to the entry and calls `make_trap`. The frames are found when somebody asks for them, by
+back to the entry and calls what `trap_maker` made. The frames are found when somebody asks for them, by
 unwinding the copy.
 """
 
@@ -17,7 +17,7 @@ from jitwasm.backend.unwind import unwind
 from jitwasm.errors import Frame, StackOverflow, Trap
 from jitwasm.trapcodes import TrapCode
 
-__all__ = ["find_frames", "make_trap"]
+__all__ = ["find_frames", "trap_maker"]
 
 MAX_FRAMES = 50
 """Innermost frames a trap tells of: nobody reads more, and a recursion has thousands."""
@@ -25,13 +25,24 @@ MAX_FRAMES = 50
 _REGISTERS = struct.Struct("<8Q")
 
 
-def make_trap(
-    maps: Callable[[], Sequence[ImageMap]], code: int, registers: bytes, stack: bytes
-) -> Trap:
-    """The exception for a trap, from what native code noted (called by `jw_land`)."""
-    kind = StackOverflow if code == TrapCode.STACK_OVERFLOW else Trap
-    find = partial(find_frames, maps(), registers, stack) if stack else None
-    return kind(TrapCode(code), None, find)
+def trap_maker(
+    maps: Callable[[], Sequence[ImageMap]],
+) -> Callable[[int, bytes, bytes], Trap]:
+    """What makes the exception of a trap from what native code noted (see `jw_set_trap`).
+
+    Args:
+        maps: tells what images there are.
+    """
+    kinds = {int(code): (Trap, code) for code in TrapCode}
+    kinds[int(TrapCode.STACK_OVERFLOW)] = (StackOverflow, TrapCode.STACK_OVERFLOW)
+
+    def make_trap(number: int, registers: bytes, stack: bytes) -> Trap:
+        kind, code = kinds[number]
+        if not stack:
+            return kind(code)
+        return kind(code, None, partial(find_frames, maps(), registers, stack))
+
+    return make_trap
 
 
 def find_frames(maps: Sequence[ImageMap], registers: bytes, stack: bytes) -> list[Frame]:

@@ -13,7 +13,11 @@ from jitwasm.frontend.emit.control import start_function
 from jitwasm.frontend.emit.dispatch import handlers
 from jitwasm.frontend.emit.frame import finish
 from jitwasm.frontend.emit.function import FunctionEmitter, parameter_values, zero
-from jitwasm.frontend.emit.prescan import count_branches, loop_assignments
+from jitwasm.frontend.emit.prescan import (
+    count_branches,
+    loop_assignments,
+    skip_instruction,
+)
 from jitwasm.frontend.events import FunctionBody
 from jitwasm.frontend.leb128 import UNEXPECTED_END
 from jitwasm.frontend.moduleinfo import ModuleInfo
@@ -120,13 +124,16 @@ def _run(f: FunctionEmitter, pos: int) -> None:
             raise type(error)(error.message, base + start) from None
         raise
     except IndexError:
-        if _is_complete(f, start):
-            raise
-        raise MalformedError(UNEXPECTED_END, base + end) from None
+        _require_whole(f, start)
+        raise
     if f.frames:
         raise MalformedError(UNEXPECTED_END, base + end)
 
 
-def _is_complete(f: FunctionEmitter, start: int) -> bool:
-    """Whether the instruction at `start` has all its bytes: then the IndexError was our mistake."""
-    return start + 32 < len(f.code)
+def _require_whole(f: FunctionEmitter, start: int) -> None:
+    """Handlers read bytes without looking where the body ends. Say so if the one at `start` did;
+    if not, the IndexError is a defect of ours."""
+    try:
+        skip_instruction(f.code, start, f.module.immediates)
+    except CompileError:
+        raise MalformedError(UNEXPECTED_END, f.base + len(f.code)) from None

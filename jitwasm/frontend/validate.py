@@ -36,7 +36,6 @@ __all__ = [
     "frame_of",
     "func_type_at",
     "label_types",
-    "require_defaultable",
 ]
 
 
@@ -117,8 +116,3 @@ def check_tail_call(type_: FuncType, results: Sequence[ValType]) -> None:
     """A tail call's results are the caller's."""
     if len(type_.results) != len(results) or not all(map(matches, type_.results, results)):
         raise mismatch(f"results {func_type((), results)}", func_type((), type_.results))
-
-
-def require_defaultable(type_: ValType, what: str) -> None:
-    if isinstance(type_, RefType) and not type_.nullable:
-        raise InvalidError(f"type mismatch: {what} needs a type with a default value, not {type_}")

@@ -131,6 +131,20 @@ def test_a_good_response(compile_with: Compile, server: Server, add: bytes) -> N
     assert jitwasm.Instance(module).exports.add(2, 3) == 5
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_a_compressed_response(
+    compile_with: Compile, server: Server, add: bytes, encoding: str
+) -> None:
+    data = gzip.compress(add) if encoding == "gzip" else zlib.compress(add)
+    compile_with(server.url("/add.wasm", Reply(data, headers={"Content-Encoding": encoding})))
+
+
+def test_a_compressed_response_that_ends_early(server: Server, add: bytes) -> None:
+    reply = Reply(gzip.compress(add)[:-9], headers={"Content-Encoding": "gzip"})
+    with pytest.raises(EOFError, match="too early"):
+        with_fetch(server.url("/add.wasm", reply))
+
+
 def test_a_chunked_response(compile_with: Compile, server: Server, add: bytes) -> None:
     reply = Reply(lambda: (add[i : i + 5] for i in range(0, len(add), 5)), length=False)
     compile_with(server.url("/add.wasm", reply))

@@ -181,7 +181,9 @@ def test_other_things_are_a_type_error_through_the_promise(source: Any, message:
         jitwasm.instantiate_streaming(future(source)).result(TIMEOUT)
 
 
-@pytest.mark.parametrize("source", [[b""], [], b"", iter(()), async_generator(b"")], ids=stable_repr)
+@pytest.mark.parametrize(
+    "source", [[b""], [], b"", iter(()), async_generator(b"")], ids=stable_repr
+)
 def test_nothing_is_no_module(source: Any) -> None:
     with pytest.raises(jitwasm.CompileError):
         jitwasm.compile_streaming(source).result(TIMEOUT)

@@ -80,7 +80,9 @@ def test_what_is_no_buffer_is_refused_through_the_promise(start: Any, wrong: Any
         promise.result(TIMEOUT)
 
 
-@pytest.mark.parametrize("data", [b"", b"\0", b"\0asm", b"\0asm\2\0\0\0", b"not wasm"], ids=stable_repr)
+@pytest.mark.parametrize(
+    "data", [b"", b"\0", b"\0asm", b"\0asm\2\0\0\0", b"not wasm"], ids=stable_repr
+)
 def test_bad_bytes_fail_the_promise(data: bytes) -> None:
     for start in (
         jitwasm.compile,

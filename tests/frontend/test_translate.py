@@ -140,6 +140,12 @@ def test_unreachable_traps_are_not_declared() -> None:
         "(i32.load (local.get 0)) (br 0)",
         "(i32.load (local.get 0)) (i32.const 1) (br_table 0 0)",
         "(i32.load (local.get 0)) (unreachable)",
+        # Lost on one way only, or left in an outer frame.
+        "(i32.load (local.get 0)) (br_if 0 (local.get 0)) (local.set 1)",
+        "(block (i32.load (local.get 0)) (block (br 1)) (local.set 1))",
+        "(block (i32.load (local.get 0)) (block (br_if 1 (local.get 0))) (local.set 1))",
+        "(i32.load (local.get 0)) (block (return)) (drop)",
+        "(block (i32.load (local.get 0)) (block (br_table 0 1 (local.get 0))) (local.set 1))",
     ],
 )
 def test_loads_without_use_stay(use: str) -> None:
@@ -170,6 +176,9 @@ def test_values_computed_from_loads_are_used(use: str) -> None:
         "(drop (global.get $g))",
         "(local.set 1 (i32.load (local.get 0))) (i32.store (local.get 0) (local.get 1))",
         "(local.set 1 (call $f))",
+        # The label takes the value along.
+        """(block (result i32) (br_if 0 (i32.load (local.get 0)) (local.get 0)))
+           (global.set $g)""",
     ],
 )
 def test_nothing_is_invented_for_other_values(use: str) -> None:

@@ -49,9 +49,16 @@ _CONSTANTS = {
 }
 
 
-@pytest.fixture(scope="module", params=[0, 2], ids=["opt0", "opt2"])
+_CONFIGS = {
+    "opt0": jitwasm.Config(tier="optimized", opt_level=0),
+    "opt2": jitwasm.Config(tier="optimized", opt_level=2),
+    "baseline": jitwasm.Config(tier="baseline"),
+}
+
+
+@pytest.fixture(scope="module", params=_CONFIGS)
 def engine(request: pytest.FixtureRequest) -> Any:
-    return adapter.JitwasmEngine(jitwasm.Config(opt_level=request.param))
+    return adapter.JitwasmEngine(_CONFIGS[request.param])
 
 
 @pytest.fixture(scope="module")

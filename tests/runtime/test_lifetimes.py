@@ -342,3 +342,15 @@ def test_function_identity_is_kept_while_anybody_holds_the_function() -> None:
     reference = weakref.ref(function)
     del function
     assert reference() is instance.exports.load
+
+
+def test_code_goes_with_its_module_and_instances() -> None:
+    module = module_of.__wrapped__(LIBRARY)
+    instance = Instance(module)
+    image = weakref.ref(module.image())
+    function = instance.exports.load
+    del module, instance
+    assert not dies(image)
+    assert function() == 42
+    del function
+    assert dies(image)

@@ -22,9 +22,9 @@ from jitwasm.backend.baseline.assembler import (
 )
 from jitwasm.backend.baseline.control import stop
 from jitwasm.backend.baseline.function import FunctionCompiler, Handler
-from jitwasm.backend.baseline.moves import parallel_move
+from jitwasm.backend.baseline.integers import LOCAL_TEE, target_of
+from jitwasm.backend.baseline.moves import move_arguments, parallel_move
 from jitwasm.backend.baseline.operands import (
-    ARGUMENTS,
     FRAME_LOAD,
     I32,
     I64,
@@ -36,7 +36,7 @@ from jitwasm.backend.baseline.operands import (
     XMM,
     XMM_MASK,
 )
-from jitwasm.backend.baseline.program import FLOAT, INT, OVERFLOW, CallPlan
+from jitwasm.backend.baseline.program import INT, FLOAT, OVERFLOW, CallPlan
 from jitwasm.libcalls import LIBCALLS
 from jitwasm.trapcodes import TrapCode
 from jitwasm.types import I64 as I64_TYPE
@@ -68,6 +68,14 @@ class Callee(NamedTuple):
 
 
 def _known(f: FunctionCompiler, funcidx: int, tail: bool) -> Callee:
+    key = funcidx << 1 | tail
+    found = f.program.callees.get(key)
+    if found is None:
+        found = f.program.callees[key] = _make_callee(f, funcidx, tail)
+    return found
+
+
+def _make_callee(f: FunctionCompiler, funcidx: int, tail: bool) -> Callee:
     layout = f.program.layout
     transfer = _JMP if tail else _CALL
     if funcidx < f.program.declarations.imported_functions:
@@ -91,6 +99,9 @@ def _through_funcref(tail: bool) -> Callee:
     return Callee(environment, code, True, False)
 
 
+_THROUGH_FUNCREF = _through_funcref(False)
+
+
 # -- arguments -----------------------------------------------------------------------------------
 
 
@@ -109,19 +120,14 @@ def _move_arguments(f: FunctionCompiler, plan: CallPlan, callee: Callee) -> None
                 f.store_far(area, 16 * number, operand)
     arguments = stack[height:]
     del stack[height:]
-    f.spill_registers(height)
-    ints: list[tuple[int, int]] = []
-    floats: list[tuple[int, int]] = []
-    for operand, (_, where, number) in zip(arguments, plan.params, strict=True):
-        if where == INT:
-            ints.append((ARGUMENTS[number], operand))
-        elif where == FLOAT:
-            floats.append((number, operand))
-    if ints or floats:
-        parallel_move(f, ints, floats)
+    if height:
+        f.spill_registers(height)
+    if arguments:
+        move_arguments(f, arguments, plan.targets)
 
 
-def _emit_call(f: FunctionCompiler, plan: CallPlan, callee: Callee) -> None:
+def _emit_call(f: FunctionCompiler, plan: CallPlan, callee: Callee, pos: int) -> int:
+    """A call; the position is that of the next instruction, of which it may take care too."""
     scratch = 0
     if plan.overflow_results and not callee.own:
         # The environment once more after the call, for the results.
@@ -141,6 +147,12 @@ def _emit_call(f: FunctionCompiler, plan: CallPlan, callee: Callee) -> None:
     if len(results) == 1:
         type_ = results[0][0]
         if type_ < 2:
+            i = target_of(f, pos)
+            if i >= 0:
+                f.out += (_MOV64.rr if type_ else _MOV32)[f.pins[i] << 4 | RAX]
+                if f.code[pos] == LOCAL_TEE:
+                    f.stack.append(f.locals[i])
+                return pos + 2
             if type_ == I32:
                 f.out += _WIDEN_RAX
             f.free &= ~(1 << RAX)
@@ -150,6 +162,7 @@ def _emit_call(f: FunctionCompiler, plan: CallPlan, callee: Callee) -> None:
             f.push_xmm(type_, 0)
     elif results:
         _take_results(f, plan, scratch)
+    return pos
 
 
 def _take_results(f: FunctionCompiler, plan: CallPlan, scratch: int) -> None:
@@ -193,7 +206,7 @@ def _emit_tail_call(f: FunctionCompiler, plan: CallPlan, callee: Callee, pos: in
             callee.funcref,
             False,
         )
-        _emit_call(f, plan, ordinary)
+        _emit_call(f, plan, ordinary, len(f.code) - 1)
         frame = f.frames[0]
         f.move_results(frame)
         f.jump(frame)
@@ -206,8 +219,7 @@ def _emit_tail_call(f: FunctionCompiler, plan: CallPlan, callee: Callee, pos: in
 
 def call(f: FunctionCompiler, pos: int, row: None) -> int:
     funcidx, pos = f.u32(pos)
-    _emit_call(f, f.program.plans[funcidx], _known(f, funcidx, False))
-    return pos
+    return _emit_call(f, f.program.plans[funcidx], _known(f, funcidx, False), pos)
 
 
 def return_call(f: FunctionCompiler, pos: int, row: None) -> int:
@@ -229,8 +241,7 @@ def _pop_to(f: FunctionCompiler, reg: int) -> None:
 
 def table_element(f: FunctionCompiler, tableidx: int, operand: int, code: TrapCode) -> int:
     """A temporary register with the address of a table's element; the index is checked."""
-    declarations, layout = f.program.declarations, f.program.layout
-    table = declarations.tables[tableidx]
+    table = f.program.declarations.tables[tableidx]
     wide = table.addr is I64_TYPE
     index = f.own(operand)
     limits = table.limits
@@ -238,12 +249,12 @@ def table_element(f: FunctionCompiler, tableidx: int, operand: int, code: TrapCo
         f.out += INSTRUCTIONS["cmp64i" if wide else "cmp32i"].ri[limits.minimum << 4 | index]
     else:
         record = f.tmp()
-        f.out += _MOV64.rb[(layout.table_record(tableidx) << 4 | VMCTX) << 4 | record]
+        f.out += _MOV64.rb[(f.program.table_records[tableidx] << 4 | VMCTX) << 4 | record]
         f.out += _CMP64.rb[(TABLE_RECORD.offset["size"] << 4 | record) << 4 | index]
         f.drop(record)
     f.trap_if(Condition.AE, code)
     base = f.tmp()
-    f.out += _MOV64.rb[(layout.table_base(tableidx) << 4 | VMCTX) << 4 | base]
+    f.out += _MOV64.rb[(f.program.table_bases[tableidx] << 4 | VMCTX) << 4 | base]
     f.out += INSTRUCTIONS["lea64"].spec.memory(index, base, 0, index, 3)
     f.drop(base)
     return index
@@ -270,7 +281,7 @@ def _indirect(f: FunctionCompiler, pos: int) -> tuple[CallPlan, int]:
 def _check_type(f: FunctionCompiler, typeidx: int) -> None:
     """Trap unless the type of the FuncRef in rax is the wanted one, or a subtype if it is open."""
     wanted = f.program.declarations.types[typeidx]
-    rtt = f.program.layout.type_rtt(typeidx)
+    rtt = f.program.first_rtt + 8 * typeidx
     found = f.tmp()
     out = f.out
     out += _MOV64.rb[(FUNCREF.offset["type"] << 4 | RAX) << 4 | found]
@@ -294,8 +305,7 @@ def _compare_depth(rtt: int, depth: int) -> bytes:
 
 def call_indirect(f: FunctionCompiler, pos: int, row: None) -> int:
     plan, pos = _indirect(f, pos)
-    _emit_call(f, plan, _through_funcref(False))
-    return pos
+    return _emit_call(f, plan, _THROUGH_FUNCREF, pos)
 
 
 def return_call_indirect(f: FunctionCompiler, pos: int, row: None) -> int:
@@ -313,8 +323,7 @@ def _reference(f: FunctionCompiler, pos: int) -> tuple[CallPlan, int]:
 
 def call_ref(f: FunctionCompiler, pos: int, row: None) -> int:
     plan, pos = _reference(f, pos)
-    _emit_call(f, plan, _through_funcref(False))
-    return pos
+    return _emit_call(f, plan, _THROUGH_FUNCREF, pos)
 
 
 def return_call_ref(f: FunctionCompiler, pos: int, row: None) -> int:

@@ -6,7 +6,7 @@ from jitwasm.backend.baseline.allocator import Allocator
 from jitwasm.backend.baseline.assembler import INSTRUCTIONS
 from jitwasm.backend.baseline.operands import KIND, PAYLOAD, REG, XMM
 
-__all__ = ["parallel_move"]
+__all__ = ["move_arguments", "parallel_move"]
 
 _MOV = INSTRUCTIONS["mov64"].rr
 _XCHG = INSTRUCTIONS["xchg64"].rr
@@ -40,8 +40,40 @@ def parallel_move(
                 f.xload(reg, operand)
 
 
+def move_arguments(f: Allocator, operands: list[int], targets: tuple[int, ...]) -> None:
+    """The same for a call: `targets` as in `CallPlan`."""
+    pending: dict[int, int] = {}
+    xpending: dict[int, int] = {}
+    rest: list[tuple[int, int]] = []
+    for operand, target in zip(operands, targets, strict=True):
+        kind = operand & KIND
+        if target < 0:
+            continue
+        if kind == REG:
+            if operand >> PAYLOAD != target:
+                pending[target] = operand >> PAYLOAD
+        elif kind == XMM:
+            if operand >> PAYLOAD != target - 16:
+                xpending[target - 16] = operand >> PAYLOAD
+        else:
+            rest.append((target, operand))
+    if pending:
+        _permute(f, pending, True)
+    if xpending:
+        _permute(f, xpending, False)
+    for target, operand in rest:
+        if target < 16:
+            f.load(target, operand)
+        else:
+            f.xload(target - 16, operand)
+
+
 def _permute(f: Allocator, pending: dict[int, int], is_int: bool) -> None:
     """Moves between registers: target -> source."""
+    if len(pending) == 1:
+        for target, source in pending.items():
+            f.out += (_MOV if is_int else _MOVAPS)[target << 4 | source]
+        return
     while pending:
         sources = pending.values()
         ready = [target for target in pending if target not in sources]

@@ -7,9 +7,7 @@ So the loader, the cache and pickled modules treat the code of both tiers alike.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
-
-from jitwasm.abi import function_symbol
+from collections.abc import Mapping, Sequence
 
 __all__ = ["write_object"]
 
@@ -25,16 +23,25 @@ _ALIGN = 16
 _INT3 = b"\xcc"
 
 
-def write_object(functions: Sequence[tuple[int, bytes]]) -> bytes:
-    """An object that defines these functions: (funcidx, code)."""
+def write_object(
+    functions: Sequence[tuple[str, bytes]], labels: Mapping[str, int] | None = None
+) -> bytes:
+    """An object that defines these functions: (symbol, code).
+
+    Args:
+        labels: more symbols, by their offset in the first function.
+    """
     text = bytearray()
     symbols = bytearray(_SYMBOL.size)
     names = bytearray(_NAMES)
-    for funcidx, code in functions:
+    for symbol, code in functions:
         text += _INT3 * (-len(text) % _ALIGN)
         symbols += _SYMBOL.pack(len(names), _GLOBAL_FUNCTION, 0, 1, len(text), len(code))
-        names += function_symbol(funcidx).encode() + b"\0"
+        names += symbol.encode() + b"\0"
         text += code
+    for symbol, at in (labels or {}).items():
+        symbols += _SYMBOL.pack(len(names), _GLOBAL_FUNCTION, 0, 1, at, 0)
+        names += symbol.encode() + b"\0"
     at = _HEADER.size
     places = []
     for part in (text, symbols, names):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from jitwasm.abi import VMLayout, call_conv
-from jitwasm.backend.baseline.operands import type_code
+from jitwasm.backend.baseline.operands import ARGUMENTS, type_code
 from jitwasm.types import DefType, FuncType, GlobalType, I64, MemoryType, TableType
 
 __all__ = ["CallPlan", "Declarations", "FLOAT", "INT", "InstructionRow", "OVERFLOW", "Program"]
@@ -50,6 +50,9 @@ class CallPlan:
     overflow_params: int
     overflow_results: int
 
+    targets: tuple[int, ...]
+    """Where each parameter goes: a general register, 16 plus a vector register's number, or -1."""
+
 
 def call_plan(type_: FuncType) -> CallPlan:
     conv = call_conv(type_)
@@ -65,7 +68,11 @@ def call_plan(type_: FuncType) -> CallPlan:
                 places.append((code, where, used[where]))
                 used[where] += 1
         sides.append(tuple(places))
-    return CallPlan(sides[0], sides[1], conv.overflow_params, conv.overflow_results)
+    targets = tuple(
+        -1 if where == OVERFLOW else ARGUMENTS[number] if where == INT else 16 + number
+        for _, where, number in sides[0]
+    )
+    return CallPlan(sides[0], sides[1], conv.overflow_params, conv.overflow_results, targets)
 
 
 class Program:
@@ -79,6 +86,8 @@ class Program:
             and indexed by i32; else -1.
         explicit: whether accesses are checked by comparisons.
         entries: handler and row by first byte (see dispatch.py).
+        callees: how functions are called, by `funcidx << 1 | tail` (calls.py).
+        table_records, table_bases, first_rtt: offsets in vmctx.
         immediates: kinds of immediates by opcode, prefixed ones too.
     """
 
@@ -98,6 +107,11 @@ class Program:
         plain = bool(memories) and memories[0].addr is not I64 and not explicit
         self.memory_base = self.layout.memory_base(0) if plain else -1
         self.immediates: dict[int, tuple[str, ...]] = {code: kinds for code, _, kinds in rows}
+        self.callees: dict[int, Any] = {}
+        tables = range(len(declarations.tables))
+        self.table_records: list[int] = [self.layout.table_record(i) for i in tables]
+        self.table_bases: list[int] = [self.layout.table_base(i) for i in tables]
+        self.first_rtt: int = self.layout.type_rtt(0)
         self.block_types: dict[int, tuple[Sequence[int], Sequence[int]]] = {}
         self.entries: tuple[tuple[Any, Any], ...] = ()
 

@@ -41,6 +41,8 @@ SAVED = {R15: -8, R14: -16, RBX: -24, R12: -32, R13: -40}
 PAGE = 4096
 PINNED_LOCALS = 64
 """Locals from here on never get a register."""
+_GETS = tuple(bytes([0x20, i]) for i in range(PINNED_LOCALS))
+"""`local.get` of each. Counting them in the body, and bytes that look like them, is cheap."""
 _MOV32 = INSTRUCTIONS["mov32"]
 _MOV64 = INSTRUCTIONS["mov64"]
 _STORE64 = INSTRUCTIONS["store64"].rf
@@ -62,10 +64,7 @@ def place_locals(f: FunctionCompiler, pos: int) -> None:
     if count:
         body = code[pos:]
         for i in range(min(count, PINNED_LOCALS)):
-            byte = bytes([i])
-            uses = (
-                body.count(b"\x20" + byte) + body.count(b"\x21" + byte) + body.count(b"\x22" + byte)
-            )
+            uses = body.count(_GETS[i])
             if uses > 1:
                 (ints if types[i] < 2 else floats).append((-uses, i))
     calls = _estimate_calls(code, pos)
@@ -86,11 +85,11 @@ def place_locals(f: FunctionCompiler, pos: int) -> None:
 
 def _estimate_calls(code: bytes, pos: int) -> int:
     """About how many calls there are: bytes 0x10 and 0x11 that are no constants or offsets."""
-    count = code.count(b"\x10", pos) + code.count(b"\x11", pos)
+    count = code.count(b"\x10", pos)
     if count:
-        for before in (b"\x41", b"\x42", b"\x02", b"\x03", b"\x20", b"\x21", b"\x22"):
-            count -= code.count(before + b"\x10", pos) + code.count(before + b"\x11", pos)
-    return max(count, 0)
+        for before in (b"\x41\x10", b"\x02\x10", b"\x03\x10", b"\x20\x10"):
+            count -= code.count(before, pos)
+    return max(count, 0) + code.count(b"\x11", pos) // 2
 
 
 def _place_homes(f: FunctionCompiler) -> None:

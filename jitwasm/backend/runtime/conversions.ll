@@ -14,17 +14,6 @@
 @jw_name_f64 = text "f64"
 @jw_name_v128 = text "v128"
 
-define void @jw_drop(ptr %obj) {
-entry:
-  %none = icmp eq ptr %obj, null
-  br i1 %none, label %done, label %drop
-drop:
-  call void @Py_DecRef(ptr %obj)
-  br label %done
-done:
-  ret void
-}
-
 ; Raise the error for a wrong number of arguments.
 define void @jw_arity(ptr %self, i64 %count) {
   %hook = load ptr, ptr @jw_hook_arity

@@ -5,7 +5,6 @@
 ; Control never passes over a frame of Python's: each entry has an activation of its own, and only
 ; the innermost is ever jumped to.
 
-@jw_trap_format = text "KNN"
 
 define void @jw_raise(i64 %code, ptr %registers) noreturn {
   %ts = call ptr @jw_thread()
@@ -95,19 +94,40 @@ out:
 
 ; Set the exception of a trap, with the backtrace last noted.
 define void @jw_set_trap(i64 %code) {
+entry:
+  %array = alloca [4 x ptr], align 16
   %ts = call ptr @jw_thread()
   %registers = field %ts ThreadState.trap_registers
   %stack = get %ts ThreadState.trap_stack
   %size = get %ts ThreadState.trap_stack_size
   set 0, %ts ThreadState.trap_stack_size
+  %code.o = call ptr @PyLong_FromLongLong(i64 %code)
   %registers.o = call ptr @PyBytes_FromStringAndSize(ptr %registers, i64 64)
   %stack.o = call ptr @PyBytes_FromStringAndSize(ptr %stack, i64 %size)
+  %1 = icmp eq ptr %code.o, null
+  %2 = icmp eq ptr %registers.o, null
+  %3 = icmp eq ptr %stack.o, null
+  %4 = or i1 %1, %2
+  %missing = or i1 %3, %4
+  br i1 %missing, label %drop, label %make
+make:
+  %first = getelementptr i8, ptr %array, i64 8
+  store ptr %code.o, ptr %first
+  %second = getelementptr i8, ptr %array, i64 16
+  store ptr %registers.o, ptr %second
+  %third = getelementptr i8, ptr %array, i64 24
+  store ptr %stack.o, ptr %third
   %hook = load ptr, ptr @jw_hook_make_trap
-  %trap = call ptr (ptr, ptr, ...) @PyObject_CallFunction(
-      ptr %hook, ptr @jw_trap_format, i64 %code, ptr %registers.o, ptr %stack.o)
+  %trap = call ptr @PyObject_Vectorcall(ptr %hook, ptr %first, i64 -9223372036854775805, ptr null)
   call void @jw_set_exception(ptr %trap)
+  br label %drop
+drop:
+  call void @jw_drop(ptr %code.o)
+  call void @jw_drop(ptr %registers.o)
+  call void @jw_drop(ptr %stack.o)
   ret void
 }
+
 ; Raise the exception that a hook made, if it did not raise itself.
 define void @jw_set_exception(ptr %exception) {
 entry:
@@ -146,4 +166,16 @@ raised:
   ret i1 true
 returned:
   ret i1 false
+}
+
+; Py_XDECREF.
+define void @jw_drop(ptr %obj) {
+entry:
+  %none = icmp eq ptr %obj, null
+  br i1 %none, label %done, label %drop
+drop:
+  call void @Py_DecRef(ptr %obj)
+  br label %done
+done:
+  ret void
 }

@@ -125,13 +125,26 @@ def call(f: FunctionEmitter, pos: int, row: None) -> int:
     funcidx, pos = f.u32(pos)
     type_, conv = callee(f, funcidx)
     args = f.pop_vals(type_.params)
-    owner = VM
-    if (conv.overflow_params or conv.overflow_results) and f.reachable:
-        owner = environment_of(f, funcidx)
-    results = emit_call(f, conv, f"@f{funcidx}", VM, owner, args)
     if f.reachable:
         f.calls[funcidx] = conv.fn_ir
-    f.push_vals(type_.results, results)
+    if len(type_.params) > SHORT_LIST or len(type_.results) > 1 or conv.overflow_params:
+        overflow = conv.overflow_params or conv.overflow_results
+        owner = environment_of(f, funcidx) if overflow else VM
+        f.push_vals(type_.results, emit_call(f, conv, f"@f{funcidx}", VM, owner, args))
+        return pos
+    # The common case of the above, with the text that does not change made once.
+    head = f.module.call_heads.get(funcidx)
+    if head is None:
+        head = f.module.call_heads[funcidx] = f"call {conv.ret_ir} @f{funcidx}(ptr {VM}"
+    for ir, arg in zip(conv.param_ir, args, strict=True):
+        head += f", {ir} {arg}"
+    if type_.results:
+        name = f.fresh()
+        f.line(f"{name} = {head})")
+        f.types.append(type_.results[0])
+        f.vals.append(name)
+    else:
+        f.line(f"{head})")
     return pos
 
 

@@ -53,6 +53,7 @@ class ModuleContext:
         immediates: reads those of the rarer instructions.
         block_types: (start_types, end_types) of block types of one byte.
         func_types, convs: types and calling conventions of all functions, by funcidx.
+        call_heads: of functions that were called: the text of the call up to the environment.
         memories: plans, by memidx.
         plain_memory: whether there is a memory 0, indexed by i32 and guarded by pages.
         load, store: the instructions for linear memory, volatile in strict mode.
@@ -67,6 +68,7 @@ class ModuleContext:
         self.func_types: list[FuncType] = [info.func_type(i) for i in range(len(info.functions))]
         by_type = {type_: call_conv(type_) for type_ in set(self.func_types)}
         self.convs: list[CallConv] = [by_type[type_] for type_ in self.func_types]
+        self.call_heads: dict[int, str] = {}
         self.memories = [_plan(type_, config) for type_ in info.memories]
         first = self.memories[0] if self.memories else None
         self.plain_memory = first is not None and not first.wide and not first.explicit

@@ -54,7 +54,7 @@ def stop(f: FunctionEmitter) -> None:
 
 
 def unreachable(f: FunctionEmitter, pos: int, row: None) -> int:
-    f.discard()
+    f.discard(f.frames[0], len(f.frames) - 1)
     f.line(f"br label %{f.trap_label(TrapCode.UNREACHABLE)}")
     stop(f)
     return pos
@@ -215,7 +215,7 @@ def br(f: FunctionEmitter, pos: int, row: None) -> int:
     labelidx, pos = f.u32(pos)
     frame = frame_of(f, labelidx)
     vals = f.pop_vals(label_types(frame))
-    f.discard()
+    f.discard(frame, labelidx)
     if f.reachable:
         if frame is f.frames[0]:
             emit_return(f, vals)
@@ -227,7 +227,7 @@ def br(f: FunctionEmitter, pos: int, row: None) -> int:
 
 def return_(f: FunctionEmitter, pos: int, row: None) -> int:
     vals = f.pop_vals(f.type.results)
-    f.discard()
+    f.discard(f.frames[0], len(f.frames) - 1)
     if f.reachable:
         emit_return(f, vals)
     stop(f)
@@ -245,6 +245,7 @@ def br_if(f: FunctionEmitter, pos: int, row: None) -> int:
         f.push_vals(types, vals)
         if len(types) > SHORT_LIST:
             f.spend(len(types))
+    f.discard(frame, labelidx, len(vals))
     conditional_branch(f, frame, cond, negated, vals)
     return pos
 
@@ -268,7 +269,8 @@ def br_table(f: FunctionEmitter, pos: int, row: None) -> int:
     labels = f.module.immediates.labels(reader)
     index = f.pop(I32)
     vals = _check_branch_table(f, labels)
-    f.discard()
+    outermost = max(labels)
+    f.discard(frame_of(f, outermost), outermost)
     if f.reachable:
         _switch(f, index, labels, vals)
     stop(f)

@@ -26,7 +26,7 @@ from jitwasm.errors import InvalidError, MalformedError
 from jitwasm.frontend.emit.context import MemoryPlan, ModuleContext
 from jitwasm.frontend.emit.ssa import LOCAL_BITS, SSABuilder
 from jitwasm.frontend.leb128 import UNEXPECTED_END, read_unsigned
-from jitwasm.frontend.stacks import ControlFrame
+from jitwasm.frontend.stacks import FRAME, ControlFrame
 from jitwasm.ir import COLD, INVARIANT, TBAA_MEMORY, TBAA_VM
 from jitwasm.libcalls import declaration
 from jitwasm.trapcodes import TrapCode
@@ -370,11 +370,17 @@ class FunctionEmitter(SSABuilder):
                 return not line.startswith(_EFFECTS, len(definition)) or " @llvm." in line
         return True
 
-    def discard(self) -> None:
-        """Control leaves the current frame for good: so it is for the values left in it."""
-        height = self.frames[-1].height
-        if self.reachable and len(self.vals) > height:
-            for type_, val in zip(self.types[height:], self.vals[height:], strict=True):
+    def discard(self, target: ControlFrame, depth: int, taken: int = 0) -> None:
+        """Control may leave for the label of `target`, `depth` frames out. On that way the values
+        above it are lost, but for the `taken` topmost ones, which go along."""
+        start, end = target.height, len(self.vals) - taken
+        # What is always there: the bottom of each frame between.
+        if end - start == depth or not self.reachable:
+            return
+        if end - start > SHORT_LIST:
+            self.spend(end - start)
+        for type_, val in zip(self.types[start:end], self.vals[start:end], strict=True):
+            if type_ is not FRAME:
                 self.keep(type_, val)
 
     def reset_initialized(self, frame: ControlFrame) -> None:

@@ -76,19 +76,9 @@ def memarg_at(f: FunctionEmitter, pos: int, size: int) -> tuple[int, int, ValTyp
     return memarg.memidx, memarg.offset, check_memarg(f.module.info, memarg, size).addr, pos
 
 
-_memarg = memarg_at
-
-
 def load(f: FunctionEmitter, pos: int, row: Access) -> int:
     type_, ir, log_size, extend = row
-    code = f.code
-    offset = code[pos + 1]
-    if f.module.plain_memory and code[pos] <= log_size and offset < 0x80:
-        pos += 2
-        pointer = f.plain_address(f.pop(I32), offset)
-    else:
-        memidx, offset, addr, pos = memarg_at(f, pos, 1 << log_size)
-        pointer = f.mem_address(memidx, f.pop(addr), offset, 1 << log_size)
+    pointer, pos = _access(f, pos, log_size)
     val = f.fresh()
     f.line(f"{val} = {f.module.load} {ir}, ptr {pointer}, align 1{TBAA_MEMORY}")
     if extend:
@@ -101,19 +91,37 @@ def load(f: FunctionEmitter, pos: int, row: Access) -> int:
 
 def store(f: FunctionEmitter, pos: int, row: Access) -> int:
     type_, ir, log_size, trunc = row
-    code = f.code
-    offset = code[pos + 1]
-    val = f.pop(type_)
-    if f.module.plain_memory and code[pos] <= log_size and offset < 0x80:
-        pos += 2
-        pointer = f.plain_address(f.pop(I32), offset)
+    if f.types[-1] is type_:
+        f.types.pop()
+        val = f.vals.pop()
     else:
-        memidx, offset, addr, pos = memarg_at(f, pos, 1 << log_size)
-        pointer = f.mem_address(memidx, f.pop(addr), offset, 1 << log_size)
+        val = f.pop(type_)
+    pointer, pos = _access(f, pos, log_size)
     if trunc:
-        val = f.op(f"trunc {type_.ir} {val} to {ir}")
+        wide, val = val, f.fresh()
+        f.line(f"{val} = trunc {type_.ir} {wide} to {ir}")
     f.line(f"{f.module.store} {ir} {val}, ptr {pointer}, align 1{TBAA_MEMORY}")
     return pos
+
+
+def _access(f: FunctionEmitter, pos: int, log_size: int) -> tuple[str, int]:
+    """Read a memory argument, pop the index: the pointer, and the position behind.
+
+    Nearly all memory arguments of all programs go the short way.
+    """
+    code = f.code
+    offset = code[pos + 1]
+    if f.module.plain_memory and code[pos] <= log_size and f.types[-1] is I32:
+        if offset < 0x80:
+            f.types.pop()
+            return f.plain_address(f.vals.pop(), offset), pos + 2
+        high = code[pos + 2]
+        if high < 0x80:
+            f.types.pop()
+            return f.plain_address(f.vals.pop(), offset & 0x7F | high << 7), pos + 3
+    size = 1 << log_size
+    memidx, offset, addr, pos = memarg_at(f, pos, size)
+    return f.mem_address(memidx, f.pop(addr), offset, size), pos
 
 
 def _record(f: FunctionEmitter, memidx: int) -> str:

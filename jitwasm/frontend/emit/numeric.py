@@ -28,6 +28,9 @@ _NEUTRAL = frozenset(
 )
 """Operands that may turn an addition, a multiplication or a division into an identity: ±0, ±1."""
 
+_ONE_BYTE = tuple(str(byte - ((byte & 0x40) << 1)) for byte in range(0x80))
+"""The text of integers that take one byte."""
+
 
 def _literal(val: str) -> int | None:
     """The value of a literal integer operand."""
@@ -41,12 +44,15 @@ def _int_const(f: FunctionEmitter, pos: int, row: tuple[ValType, int]) -> int:
     type_, bits = row
     code = f.code
     byte = code[pos]
-    if byte < 0x80:
-        pos += 1
-        value = byte - ((byte & 0x40) << 1)
-    else:
-        value, pos = read_signed(code, pos, len(code), bits, f.base)
     f.types.append(type_)
+    if byte < 0x80:
+        f.vals.append(_ONE_BYTE[byte])
+        return pos + 1
+    high = code[pos + 1]
+    if high < 0x80:
+        f.vals.append(str(byte & 0x7F | (high - ((high & 0x40) << 1)) << 7))
+        return pos + 2
+    value, pos = read_signed(code, pos, len(code), bits, f.base)
     f.vals.append(str(value))
     return pos
 

@@ -17,7 +17,7 @@ from jitwasm.frontend.instruction import PREFIX_SHIFT, Imm, Op
 from jitwasm.frontend.opcodes import OPCODES
 from jitwasm.frontend.reader import Reader
 
-__all__ = ["count_branches", "loop_assignments"]
+__all__ = ["count_branches", "loop_assignments", "skip_instruction"]
 
 _BLOCK, _LOOP, _IF, _ELSE, _END, _TRY_TABLE = 0x02, 0x03, 0x04, 0x05, 0x0B, 0x1F
 _BR, _BR_IF, _BR_TABLE, _BR_ON_NULL, _BR_ON_NON_NULL = 0x0C, 0x0D, 0x0E, 0xD5, 0xD6
@@ -77,8 +77,8 @@ def _skipper(*wanted: tuple[bytes, bytes]) -> re.Pattern[bytes]:
     return re.compile(skipped + b"(?:" + b"|".join(ends) + b")?", re.DOTALL)
 
 
-def _behind(code: bytes, pos: int, immediates: ImmediateReader) -> int:
-    """The position behind any instruction: a rare one, or an unusual encoding of another."""
+def skip_instruction(code: bytes, pos: int, immediates: ImmediateReader) -> int:
+    """The position behind the instruction at `pos`, whatever it is and however it is encoded."""
     reader = Reader(code, pos)
     opcode = reader.u8()
     op = _BY_CODE.get(opcode)
@@ -131,7 +131,7 @@ def loop_assignments(
             elif after == pos:
                 if code[pos] == _TRY_TABLE:
                     frames.append(None)
-                after = _behind(code, pos, immediates)
+                after = skip_instruction(code, pos, immediates)
             pos = after
         return iter([frozenset(map(_decode, assigned)) for assigned in loops])
     except CompileError:
@@ -155,7 +155,7 @@ def count_branches(code: bytes, pos: int, immediates: ImmediateReader) -> int:
                 count += 1
             elif after == pos:
                 count += code[pos] == _BR_TABLE
-                after = _behind(code, pos, immediates)
+                after = skip_instruction(code, pos, immediates)
             pos = after
     except CompileError:
         pass

@@ -54,6 +54,7 @@ def _br_on_null(f: FunctionEmitter, imms: Imms) -> None:
     types = label_types(frame)
     vals = f.pop_vals(types)
     f.push_vals(types, vals)
+    f.discard(frame, labelidx, len(vals))
     null = f.op(f"icmp eq ptr {val}, null")
     conditional_branch(f, frame, null, False, vals)
     f.push(ref_type(False, type_.heap), val)
@@ -71,6 +72,7 @@ def _br_on_non_null(f: FunctionEmitter, imms: Imms) -> None:
         raise mismatch(types[-1], ref_type(False, type_.heap))
     vals = f.pop_vals(types[:-1])
     f.push_vals(types[:-1], vals)
+    f.discard(frame, labelidx, len(vals))
     null = f.op(f"icmp eq ptr {val}, null")
     conditional_branch(f, frame, null, True, [*vals, val])
 

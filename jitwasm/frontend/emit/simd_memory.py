@@ -7,7 +7,7 @@ a scalar or half-width load in the IR, which LLVM joins with what follows into o
 from __future__ import annotations
 
 from jitwasm.frontend.emit.function import FunctionEmitter
-from jitwasm.frontend.emit.memory import _memarg
+from jitwasm.frontend.emit.memory import memarg_at
 from jitwasm.frontend.emit.simd_lanes import lane_index, splat_value
 from jitwasm.frontend.emit.simd_recipe import INT_SHAPES, LANES, Handler, Lanes, push_lanes, view
 from jitwasm.types import V128
@@ -17,7 +17,7 @@ __all__ = ["HANDLERS"]
 
 def _load(f: FunctionEmitter, pos: int, ir: str, size: int) -> tuple[str, int]:
     """Load `size` bytes as `ir` from the address on the stack."""
-    memidx, offset, addr, pos = _memarg(f, pos, size)
+    memidx, offset, addr, pos = memarg_at(f, pos, size)
     pointer = f.mem_address(memidx, f.pop(addr), offset, size)
     return f.load(ir, pointer), pos
 
@@ -58,7 +58,7 @@ def load_lane(f: FunctionEmitter, pos: int, shape: Lanes) -> int:
 
 
 def store(f: FunctionEmitter, pos: int, row: None) -> int:
-    memidx, offset, addr, pos = _memarg(f, pos, 16)
+    memidx, offset, addr, pos = memarg_at(f, pos, 16)
     val = f.pop(V128)
     f.store(V128.ir, val, f.mem_address(memidx, f.pop(addr), offset, 16))
     return pos
@@ -66,7 +66,7 @@ def store(f: FunctionEmitter, pos: int, row: None) -> int:
 
 def store_lane(f: FunctionEmitter, pos: int, shape: Lanes) -> int:
     size = shape.bits // 8
-    memidx, offset, addr, pos = _memarg(f, pos, size)
+    memidx, offset, addr, pos = memarg_at(f, pos, size)
     lane = lane_index(f, pos, shape)
     lanes = view(f, f.pop(V128), shape.ir)
     pointer = f.mem_address(memidx, f.pop(addr), offset, size)

@@ -19,7 +19,8 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import chain, count, islice
+from itertools import chain, compress, count, islice
+from operator import is_not
 
 from jitwasm.frontend.stacks import NOT, Edge, Region, Stacks
 from jitwasm.types import ValType
@@ -301,11 +302,13 @@ class SSABuilder(Stacks):
 def _common(edges: list[Edge]) -> list[str | None]:
     """The locals behind a merge: None where the edges differ, or do not know."""
     first = edges[0].locals
-    merged = first
+    merged = first[:]
     for edge in edges:
         if edge.locals is not first:
-            merged = [a if a is b else None for a, b in zip(merged, edge.locals, strict=True)]
-    return first[:] if merged is first else merged
+            # Only where they differ there is work for the interpreter.
+            for local in compress(count(), map(is_not, first, edge.locals)):
+                merged[local] = None
+    return merged
 
 
 def _phi(ir: str, operands: Sequence[str], edges: Sequence[Edge]) -> str:

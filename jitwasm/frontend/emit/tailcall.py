@@ -57,7 +57,9 @@ def _require_same_area(
     tail, plain = f.new_label(), f.new_label()
     f.line(f"br i1 {same}, label %{tail}, label %{plain}")
     f.start_block(plain)
+    known = f.pointers.copy()
     emit_return(f, emit_call(f, conv, code, env, env, args))
+    f.pointers = known
     f.start_block(tail)
 
 
@@ -66,7 +68,7 @@ def return_call(f: FunctionEmitter, pos: int, row: None) -> int:
     type_, conv = callee(f, funcidx)
     args = f.pop_vals(type_.params)
     check_tail_call(type_, f.type.results)
-    f.discard()
+    f.discard(f.frames[0], len(f.frames) - 1)
     if f.reachable:
         env = environment_of(f, funcidx)
         if funcidx == f.funcidx:
@@ -82,7 +84,7 @@ def return_call(f: FunctionEmitter, pos: int, row: None) -> int:
 def _return_call_funcref(f: FunctionEmitter, type_: FuncType, funcref: str) -> None:
     args = f.pop_vals(type_.params)
     check_tail_call(type_, f.type.results)
-    f.discard()
+    f.discard(f.frames[0], len(f.frames) - 1)
     if f.reachable:
         code, env = code_and_env(f, funcref)
         _emit_tail_call(f, call_conv(type_), code, env, args)

@@ -103,7 +103,12 @@ def local_set(f: FunctionEmitter, pos: int, row: None) -> int:
     types = f.local_types
     if local >= len(types):
         raise _unknown(local)
-    val = f.pop(types[local])
+    type_ = types[local]
+    if f.types[-1] is type_:
+        f.types.pop()
+        val = f.vals.pop()
+    else:
+        val = f.pop(type_)
     f.locals[local] = val
     if val[0] == "%" and f.lines:
         f.unread[val] = len(f.lines) - 1 << LOCAL_BITS | local
@@ -111,15 +116,20 @@ def local_set(f: FunctionEmitter, pos: int, row: None) -> int:
 
 
 def local_tee(f: FunctionEmitter, pos: int, row: None) -> int:
-    local, pos = f.u32(pos)
+    local = f.code[pos]
+    if local < 0x80:
+        pos += 1
+    else:
+        local, pos = f.u32(pos)
     types = f.local_types
     if local >= len(types):
         raise _unknown(local)
     type_ = types[local]
-    val = f.pop(type_)
-    f.locals[local] = val
-    f.types.append(type_)
-    f.vals.append(val)
+    if f.types[-1] is type_:
+        f.locals[local] = f.vals[-1]
+    else:
+        val = f.locals[local] = f.pop(type_)
+        f.push(type_, val)
     return pos
 
 
