@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -160,6 +161,39 @@ class JitwasmEngine(Engine):
         jitwasm.Instance(module)
         total = timed(lambda: [jitwasm.Instance(module) and None for _ in range(count)])
         return Sample(total.wall / count, total.cpu / count)
+
+
+class AotEngine(JitwasmEngine):
+    """The module compiled ahead of time to a shared library, as `jitwasm compile` makes it."""
+
+    def load(self, workload: Workload, variant: str) -> Program:
+        module = jitwasm.Module(build(workload, variant).read_bytes(), jitwasm.Config(opt_level=0))
+        emitted = module.emit("bench", cpu="native", **self._config)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "bench.so")
+            path.write_bytes(emitted.shared_library())
+            library = ctypes.CDLL(str(path))
+        library.bench_instantiate.restype = ctypes.c_void_p
+        instance = ctypes.c_void_p(library.bench_instantiate(None, None, None))
+
+        def bind(name: str, result: Any, *parameters: Any) -> Callable[..., Any]:
+            function = library[f"bench__{name}"]
+            function.restype, function.argtypes = result, [ctypes.c_void_p, *parameters]
+            return lambda *arguments: function(instance, *arguments)
+
+        checksum = ctypes.c_double if workload.result == "f64" else ctypes.c_int64
+        functions = {name: bind(name, None, ctypes.c_int32) for name in ("init", "run")}
+        return _Callables({**functions, "checksum": bind("checksum", checksum)}, library)
+
+    def compile(self, wasm: Path) -> Sample:
+        module = jitwasm.Module(wasm.read_bytes(), jitwasm.Config(opt_level=0))
+        return timed(
+            lambda: module.emit_object("bench", cpu="native", loadable=False, **self._config),
+            time.process_time,
+        )
+
+    def instantiate(self, wasm: Path, count: int) -> Sample:
+        raise NotImplementedError
 
 
 class WasmtimeEngine(Engine):
@@ -321,6 +355,7 @@ ENGINES: dict[str, Engine] = {
         JitwasmEngine("jitwasm-O0", opt_level=0),
         JitwasmEngine("jitwasm-strict", opt_level=2, strict=True),
         JitwasmEngine("jitwasm-explicit", opt_level=2, bounds="explicit"),
+        AotEngine("aot", opt_level=3),
         WasmtimeEngine("wasmtime"),
         NodeEngine("node", "--no-liftoff", "--no-wasm-lazy-compilation"),
         NodeEngine("node-liftoff", "--liftoff-only", "--no-wasm-lazy-compilation"),

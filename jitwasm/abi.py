@@ -169,10 +169,10 @@ ACTIVATION = Struct(
     ("registers", "word[8]", "rbx rbp r12 r13 r14 r15 rsp rip, as the entry's setjmp saved them"),
     ("previous", "ptr", "the activation below on this thread"),
     ("code", "i64", "why control came back: a TrapCode, or -1: a Python exception is set"),
-    ("address", "i64", "faulting address of a memory trap"),
-    ("pc", "i64", "where it trapped"),
+    ("address", "i64", "environment of the function entered; of a memory trap: what was accessed"),
+    ("pc", "i64", "function entered; of a trap: where it happened"),
     ("tstate", "ptr", "null: this call holds the GIL; else the PyThreadState it saved"),
-    ("in_host", "i32", "inside a Python host function"),
+    ("in_host", "i32", "1: inside a host function, 2: in a signal handler amid wasm code"),
     ("want", "i32", "a tick found the thread outside wasm code: act on return"),
 )
 """One record for each entry from Python into wasm, on the C stack of the entry thunk."""

@@ -59,6 +59,8 @@ class ImplementationLimits:
     subtype_depth: int = 63
     nesting: int = 50_000
     """Depth of nested blocks in a function body."""
+    memory_bytes: int | None = None
+    """What the memories of one instance may take together; None leaves it to their types."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,20 @@ from types import TracebackType
 
 from jitwasm.backend.native import native
 
-__all__ = ["deadline"]
+__all__ = ["deadline", "time_left"]
+
+
+def time_left() -> float | None:
+    """Seconds until this thread's deadline, at least 0; None if there is none.
+
+    Host functions that wait take it for their timeout: code they return to does not go on.
+    """
+    set_deadline = native().set_deadline
+    at = set_deadline(0)
+    if not at:
+        return None
+    set_deadline(at)
+    return max(at - time.monotonic_ns(), 0) / 1e9
 
 
 class deadline:  # noqa: N801  # used like a function, as contextlib's managers are

@@ -6,6 +6,7 @@ import ctypes
 import functools
 import sys
 from array import array
+from collections.abc import Sequence
 from typing import Any
 
 from jitwasm.backend.native import NativeRuntime, native
@@ -35,7 +36,7 @@ from jitwasm.store import Hold, Store, merge_all
 from jitwasm.table import Table, TableCore
 from jitwasm.tag import Tag
 from jitwasm.trapcodes import TrapCode
-from jitwasm.types import DefType, FuncType, GlobalType
+from jitwasm.types import DefType, FuncType, GlobalType, MemoryType
 from jitwasm.values import from_ref, to_ref
 from jitwasm.vmctx import HostImport, VMContext, wasm_import
 
@@ -120,8 +121,11 @@ def _allocate(module: CompiledModule, resolved: list[Resolved], store: Store) ->
     context.publish_funcrefs()
     # 6. Values of globals (each sees those before it), tables and element segments;
     # 7. the instances that hold them. Memories and tables need no values of their own.
-    for memory_type in info.memories[info.imported_memories :]:
-        memory = Memory._from_type(memory_type)
+    defined = info.memories[info.imported_memories :]
+    spare = _spare_memory(defined, module.config.limits.memory_bytes)
+    for memory_type in defined:
+        size = memory_type.limits.minimum * memory_type.page_size
+        memory = Memory._from_type(memory_type, None if spare is None else size + spare)
         memory.join(store)
         context.add_memory(memory)
     for expression in info.global_inits:
@@ -135,6 +139,16 @@ def _allocate(module: CompiledModule, resolved: list[Resolved], store: Store) ->
     for tag_type in info.tags[info.imported_tags :]:
         context.add_tag(Tag._from_type(tag_type))
     return context
+
+
+def _spare_memory(types: Sequence[MemoryType], limit: int | None) -> int | None:
+    """By how much each of an instance's memories may grow under a limit for all of them."""
+    if limit is None or not types:
+        return None
+    spare = limit - sum(row.limits.minimum * row.page_size for row in types)
+    if spare < 0:
+        raise MemoryError(f"the module's memory is larger than the limit of {limit} bytes")
+    return spare // len(types)
 
 
 def _bind(context: VMContext, wanted: object, item: Resolved, store: Store) -> None:

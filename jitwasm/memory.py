@@ -87,13 +87,13 @@ class Memory(Unpicklable, Linked):
         self._setup(MemoryType(limits, index, bool(shared)))
 
     @classmethod
-    def _from_type(cls, type_: MemoryType) -> Memory:
-        """A new memory of a validated type."""
+    def _from_type(cls, type_: MemoryType, most: int | None = None) -> Memory:
+        """A new memory of a validated type that grows to at most `most` bytes."""
         self = cls.__new__(cls)
-        self._setup(type_)
+        self._setup(type_, most)
         return self
 
-    def _setup(self, type_: MemoryType) -> None:
+    def _setup(self, type_: MemoryType, most: int | None = None) -> None:
         Linked.__init__(self)
         self._declared = type_
         self._view: memoryview | None = None
@@ -109,6 +109,8 @@ class Memory(Unpicklable, Linked):
             maximum = min(type_.limits.maximum * type_.page_size, reserved)
         if type_.addr is I32:
             maximum = min(maximum, 1 << 32)
+        if most is not None:
+            maximum = max(min(maximum, most // type_.page_size * type_.page_size), size)
         self._record = Block(MEMORY_RECORD.size)
         for field, value in (
             ("base", self._reservation.base),

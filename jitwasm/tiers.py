@@ -41,7 +41,7 @@ __all__ = [
 EAGER_BYTES = 64 << 10
 """Code sections up to this size are compiled at once where the tier is "auto"."""
 
-_CPU_FLAGS = frozenset({"avx", "bmi1", "bmi2", "abm", "popcnt"})
+_CPU_FLAGS = frozenset({"avx2", "bmi1", "bmi2", "abm", "fma", "popcnt"})
 """What baseline code takes for granted, as Linux names it."""
 
 

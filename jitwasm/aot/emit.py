@@ -154,6 +154,7 @@ def compile_module(
 
     Raises:
         CompileError: it is not a valid module.
+        ValueError: it has tail calls, and the target cannot have any.
     """
     if jobs < 1:
         raise ValueError(f"jobs must be at least 1, not {jobs}")
@@ -161,6 +162,8 @@ def compile_module(
     portable = config.portable_ir or not has_shuffle_bytes(options.spec)
     config = replace(config, bounds=options.bounds, portable_ir=portable)
     info, functions = _translate(data, config, progress)
+    if not options.machine.tail_calls and any(f.universal for f in functions):
+        raise ValueError(f"tail calls cannot be compiled for {options.machine.name}")
     return Compiled(data, info, functions, options, config, jobs, executor)
 
 

@@ -58,7 +58,7 @@ def _kinds(options: argparse.Namespace, output: Path | None) -> list[str]:
         kind = output.suffix.lstrip(".")
         if output == Path("-"):
             raise CommandError("-o - wants --emit: there is no suffix to say what to write")
-        if output.name.endswith(".abi3.so"):
+        if output.name.endswith(_EXTENSION):
             kind = "pyext"
         kinds = [kind, "h"] if kind in ("o", "a", "so") else [kind]
     unknown = [kind for kind in kinds if kind not in KINDS]
@@ -96,6 +96,8 @@ def _write_all(options: argparse.Namespace) -> None:
     try:
         compiled = compile_module(data, aot, jobs=options.jobs, progress=shown)
         base = output or source
+        if len(kinds) > 1 and base.name.endswith(_EXTENSION):
+            base = base.with_name(base.name[: -len(_EXTENSION)] + ".so")
         for kind in kinds:
             if shown:
                 shown.stage(f"writing {KINDS[kind]}")
@@ -112,6 +114,9 @@ def _write_all(options: argparse.Namespace) -> None:
         )
     for symbol in undefined:
         print(symbol)
+
+
+_EXTENSION = extension_filename("")
 
 
 class _Progress:

@@ -187,6 +187,6 @@ def find_section(data: bytes) -> bytes:
                 if len(contents) != row[5]:
                     raise LoadError("the file is damaged: it has been cut off")
                 return contents
-    except (struct.error, IndexError, ValueError) as error:
+    except (struct.error, IndexError, ValueError, OverflowError) as error:
         raise LoadError(f"the file is damaged: {error}") from None
     raise LoadError("the file has no section .jitwasm: it was compiled without --loadable")

@@ -30,6 +30,9 @@ class Target:
         cpu, features: the baseline, which every such machine running Linux has.
         machine: its number in ELF headers.
         extends: whether C extends 32-bit integers to registers.
+        tail_calls: whether LLVM can compile ours: all of their arguments must be in registers, and
+            eight of them are vectors.
+        required: features that cannot be switched off.
     """
 
     name: str
@@ -39,6 +42,8 @@ class Target:
     machine: int
     abi: str = ""
     extends: bool = False
+    tail_calls: bool = True
+    required: tuple[str, ...] = ()
 
     @property
     def is_host(self) -> bool:
@@ -52,7 +57,8 @@ class Target:
         return "i32 signext" if after else "signext i32"
 
 
-HOST = Target("x86_64", llvm.TRIPLE, "x86-64", "", 62)
+_ALWAYS = ("64bit", "sse", "sse2", "x87")
+HOST = Target("x86_64", llvm.TRIPLE, "x86-64", "", 62, required=_ALWAYS)
 _LINUX = "unknown-linux-gnu"
 TARGETS = {
     target.name: target
@@ -60,9 +66,25 @@ TARGETS = {
         HOST,
         Target("aarch64", f"aarch64-{_LINUX}", "generic", "", 183),
         Target(
-            "riscv64", f"riscv64-{_LINUX}", "generic-rv64", "+m,+a,+f,+d,+c", 243, "lp64d", True
+            "riscv64",
+            f"riscv64-{_LINUX}",
+            "generic-rv64",
+            "+m,+a,+f,+d,+c",
+            243,
+            "lp64d",
+            extends=True,
+            tail_calls=False,
         ),
-        Target("loongarch64", f"loongarch64-{_LINUX}", "generic-la64", "+d", 258, "lp64d", True),
+        Target(
+            "loongarch64",
+            f"loongarch64-{_LINUX}",
+            "generic-la64",
+            "+d",
+            258,
+            "lp64d",
+            extends=True,
+            tail_calls=False,
+        ),
         Target("powerpc64le", f"powerpc64le-{_LINUX}", "ppc64le", "", 21, "elfv2", True),
     )
 }
@@ -113,6 +135,8 @@ def _check(target: Target, cpu: str | None, features: str | None) -> None:
                 f"{feature!r} is no feature of {target.name}; write +name or -name, "
                 "see --features help"
             )
+        if feature[:1] == "-" and feature[1:] in target.required:
+            raise ValueError(f"{target.name} cannot do without {feature[1:]!r}")
 
 
 @functools.cache

@@ -1,10 +1,10 @@
 """Adapters between the two calling conventions, one for each function type, in two tiers.
 
-Thunks lead from Python into wasm code, trampolines from wasm code to Python functions. An adapter is
-needed at once, and most are called a few times only, so first there is something cheap: a thunk
-compiled at level 0, or no trampoline at all but the ctypes base. What is called often enough is
-compiled again in the background; then every function of the type is switched to the result, at any
-moment, by one store of an aligned word.
+Thunks lead from Python into wasm code, trampolines from wasm code to Python functions. An adapter
+is needed at once, and most are called a few times only, so first there is something cheap: a thunk
+compiled at level 0, or no trampoline at all but the base of host.py. What is called often enough
+is compiled again in the background; then every function of the type is switched to the result, at
+any moment, by one store of an aligned word.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ Memory is writable or executable, never both: a piece is written before it is ma
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from dataclasses import dataclass
@@ -105,9 +106,8 @@ class CodeArena:
 
 
 def _reserve_largest() -> Reservation:
-    for size in _SIZES[:-1]:
-        try:
+    *larger, smallest = _SIZES
+    for size in larger:
+        with contextlib.suppress(MemoryError):
             return Reservation(size)
-        except MemoryError:
-            continue
-    return Reservation(_SIZES[-1])
+    return Reservation(smallest)

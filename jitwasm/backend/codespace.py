@@ -1,7 +1,8 @@
 """All machine code of the process: images in the arena, and what their symbols refer to.
 
-Wasm code may refer to the libcalls and the C library; the runtime's own code to all of the runtime's
-symbols and CPython's C API. A part of the runtime is compiled when something first refers to it.
+Wasm code may refer to the libcalls and the C library; the runtime's own code to all of the
+runtime's symbols and CPython's C API. A part of the runtime is compiled when something first
+refers to it.
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ from jitwasm.backend.cpython import COMPACT_INT, layout
 from jitwasm.backend.runtime.assemble import ERROR, complete
 from jitwasm.types import F32, F64, I32, I64, V128, RefType, ValType
 
-__all__ = ["FunctionText", "WEIGHTS", "type_at"]
+__all__ = ["WEIGHTS", "FunctionText", "type_at"]
+
 
 def reference_symbol(number: int) -> str:
     """Symbol of the n-th reference type that a piece of emitted code refers to."""
@@ -222,7 +223,6 @@ class FunctionText:
             # PyTuple_SET_ITEM: the items lie behind the head (the macro is API since 1.5).
             self.line(f"store ptr {item}, ptr {self.offset(made, tuple.__basicsize__ + 8 * index)}")
         return made
-
 
     # -- the module -----------------------------------------------------------------------------
 

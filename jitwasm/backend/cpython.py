@@ -23,9 +23,7 @@ __all__ = [
     "new_function",
 ]
 
-ALIASES = (
-    {} if sys.version_info >= (3, 11) else {"PyObject_Vectorcall": "PyObject_VectorcallDict"}
-)
+ALIASES = {} if sys.version_info >= (3, 11) else {"PyObject_Vectorcall": "PyObject_VectorcallDict"}
 """What to use for a function that is not exported: 3.10 has only the one that takes keywords as a
 dictionary, which differs in nothing where there are none."""
 
@@ -119,7 +117,7 @@ COMPACT_INT = (
   %{n}.value = mul i64 %{n}.tag, %{n}.digit
 """
 )
-"""Read an exact int of one digit: `%{n}.value` from `{obj}` in block `{n}.read`; else `{n}.slow`."""
+"""Read an exact int of one digit: `%{n}.value` in block `{n}.read`; otherwise go to `{n}.slow`."""
 
 INCREF_NONE = (
     ""

@@ -1,9 +1,9 @@
 """Host functions: Python callables and C functions that wasm code can call.
 
-Each has a HostEnv, which lives as long as the `HostFunction`. Its code is one indirect jump through
-`HostEnv.scratch`, so that what is behind it can change: a Python function begins with the base here,
-for which nothing needs to be compiled, and is switched to the fast path when that is ready (or, by
-`Config.host_calls`, stays with the base and is called through ctypes).
+Each has a HostEnv, which lives as long as the `HostFunction`. Its code is one indirect jump
+through `HostEnv.scratch`, so that what is behind it can change: a Python function begins with the
+base here, for which nothing needs to be compiled, and is switched to the fast path when that is
+ready (or, by `Config.host_calls`, stays with the base and is called through ctypes).
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ import operator
 import struct
 import weakref
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import Any, NoReturn
 
-from jitwasm.abi import ENV, HOST_ENV, OVERFLOW_SLOT, Loc, call_conv
+from jitwasm.abi import ENV, HOST_ENV, OVERFLOW_SLOT, OVERFLOW_SLOTS, Loc, call_conv
 from jitwasm.backend.refusals import refuse, refuse_results
-from jitwasm.backend.runtime.assemble import HOST_FRAME, RAISED, RETURNED
+from jitwasm.backend.runtime.assemble import HOST_FRAME
 from jitwasm.types import F32, F64, I32, I64, V128, FuncType, RefType, ValType
 
 __all__ = ["Hooks", "HostCalls", "HostFunction"]
@@ -58,6 +57,10 @@ class HostFunction:
 # references, as words.
 _FORMATS = {I32: "i", I64: "q", F32: "I", F64: "d", V128: "16s"}
 
+# Views of memory. ctypes' functions would turn a RecursionError into one of their own.
+_Frame = ctypes.c_char * HOST_FRAME["size"]
+_Area = ctypes.c_char * (OVERFLOW_SLOT * OVERFLOW_SLOTS)
+
 
 class _Values:
     """Where the values of a list lie: in the frame of `jw_host_base` and in the overflow area.
@@ -66,8 +69,7 @@ class _Values:
         near, far: for each of the two, a Struct, and the index of the value in each of its fields.
     """
 
-    def __init__(self, locs: Sequence[Loc], start: int) -> None:
-        """`start` is where the frame's Struct begins."""
+    def __init__(self, locs: Sequence[Loc]) -> None:
         next_int, next_float = HOST_FRAME["ints"], HOST_FRAME["floats"]
         near, far = [], []
         for index, loc in enumerate(locs):
@@ -75,18 +77,12 @@ class _Values:
             if loc.slot is not None:
                 far.append((OVERFLOW_SLOT * loc.slot, index, kind))
             elif loc.type.is_float:
-                near.append((next_float - start, index, kind))
+                near.append((next_float, index, kind))
                 next_float += 16
             else:
-                near.append((next_int - start, index, kind))
+                near.append((next_int, index, kind))
                 next_int += 8
-        if start == _RESULTS:
-            near.append((HOST_FRAME["status"] - start, len(locs), "Q"))
         self.near, self.far = _structure(near), _structure(far)
-
-
-_RESULTS = HOST_FRAME["ints"]
-"""Where results begin in a frame; the status lies among them, and is written with them."""
 
 
 def _structure(rows: list[tuple[int, int, str]]) -> tuple[struct.Struct, list[int]]:
@@ -102,7 +98,7 @@ def _structure(rows: list[tuple[int, int, str]]) -> tuple[struct.Struct, list[in
 def _values_of(type_: FuncType) -> tuple[_Values, _Values]:
     """The places of a type's parameters and results."""
     conv = call_conv(type_)
-    return _Values(conv.params, 0), _Values(conv.results, _RESULTS)
+    return _Values(conv.params), _Values(conv.results)
 
 
 class Hooks:
@@ -140,7 +136,7 @@ class HostCalls:
             weakref.WeakValueDictionary()
         )
         self._tiering: weakref.WeakSet[HostFunction] = weakref.WeakSet()
-        self.callback = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(self.dispatch)
+        self.callback = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p)(self.dispatch)
 
     def add(self, function: HostFunction, tier_up: bool) -> None:
         """Serve a function until it gets its fast path, which it does if `tier_up`."""
@@ -153,25 +149,34 @@ class HostCalls:
         if depth:
             self.probe(depth - 1)
 
-    def dispatch(self, frame: int) -> None:
-        """Call a host function; `frame` is what `jw_host_base` made of the registers."""
+    def dispatch(self, frame: int) -> BaseException | None:
+        """Call a host function; `frame` is what `jw_host_base` made of the registers.
+
+        Returns the exception that the caller is to see, without a frame of ours in its traceback.
+        """
         # Nothing before the `try`: ctypes swallows what is raised there.
         try:
             self._call(frame)
         except _RefusedError as refused:
-            _park(frame, refused.error, None)
+            return refused.error
         except BaseException as error:
             traceback = error.__traceback__
             while traceback is not None and traceback.tb_frame.f_code.co_filename == __file__:
                 traceback = traceback.tb_next
-            _park(frame, error, traceback)
+            error.__traceback__ = traceback
+            return error
+        return None
 
     def _call(self, frame: int) -> None:
+        registers: Any = _Frame.from_address(frame)
         env = _word(frame + HOST_FRAME["env"])
         function = self._functions[env]
         type_ = function.type
         params, results = _values_of(type_)
-        arguments = self._arguments(type_.params, params, frame, env)
+        area: Any = None
+        if params.far[1] or results.far[1]:
+            area = _Area.from_address(_word(env + ENV.offset["overflow"]))
+        arguments = self._arguments(type_.params, params, registers, area)
         outcome = function.target(*arguments)  # type: ignore[operator]
         if len(type_.results) == 1:
             values = [self._to_wasm(outcome, type_.results[0], function, 0)]
@@ -182,33 +187,21 @@ class HostCalls:
                     zip(_several(function, outcome), type_.results, strict=True)
                 )
             ]
-        else:
-            values = []
-        values.append(RETURNED)
-        structure, indices = results.near
-        data = structure.pack(*[values[index] for index in indices])
-        if results.far[1]:
-            structure, indices = results.far
-            far = structure.pack(*[values[index] for index in indices])
-            ctypes.memmove(_word(env + ENV.offset["overflow"]), far, len(far))
+        for (structure, indices), memory in ((results.near, registers), (results.far, area)):
+            if indices:
+                structure.pack_into(memory, 0, *[values[index] for index in indices])
         function.calls += 1
         if function.calls % HOT == 0 and function in self._tiering:
             self._heat(type_)
-        ctypes.memmove(frame + _RESULTS, data, len(data))
 
     def _arguments(
-        self, types: Sequence[ValType], places: _Values, frame: int, env: int
+        self, types: Sequence[ValType], places: _Values, registers: Any, area: Any
     ) -> list[Any]:
         values: list[Any] = [None] * len(types)
-        structure, indices = places.near
-        data = structure.unpack(ctypes.string_at(frame, structure.size))
-        for index, value in zip(indices, data, strict=True):
-            values[index] = value
-        structure, indices = places.far
-        if indices:
-            area = ctypes.string_at(_word(env + ENV.offset["overflow"]), structure.size)
-            for index, value in zip(indices, structure.unpack(area), strict=True):
-                values[index] = value
+        for (structure, indices), memory in ((places.near, registers), (places.far, area)):
+            if indices:
+                for index, value in zip(indices, structure.unpack_from(memory), strict=True):
+                    values[index] = value
         for index, type_ in enumerate(types):
             if type_ is F32:
                 values[index] = _widen(values[index])
@@ -283,11 +276,3 @@ def _narrow(data: bytes) -> int:
         return bits >> 63 << 31 | 0xFF << 23 | (bits >> 29 & 0x7FFFFF or 0x400000)
     # ctypes rounds as C does, to infinity where `struct` would raise.
     return int.from_bytes(bytes(ctypes.c_float(struct.unpack("<d", data)[0])), "little")
-
-
-def _park(frame: int, error: BaseException, traceback: TracebackType | None) -> None:
-    """Leave an exception, with a reference to it, for native code to raise."""
-    error.__traceback__ = traceback
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(error))
-    ctypes.c_uint64.from_address(frame + HOST_FRAME["error"]).value = id(error)
-    ctypes.c_uint64.from_address(frame + HOST_FRAME["status"]).value = RAISED

@@ -1,7 +1,7 @@
 """LLVM IR text with the ABI's structures in it.
 
-Handwritten IR reads and writes fields of the structures in `jitwasm.abi`. Macros, one to a line, keep
-offsets and field types out of it:
+Handwritten IR reads and writes fields of the structures in `jitwasm.abi`. Macros, one to a line,
+keep offsets and field types out of it:
 
     %top = get %ts ThreadState.top            load a field
     set null, %ts ThreadState.top             store to a field
@@ -9,8 +9,8 @@ offsets and field types out of it:
     %p = field %ts ThreadState.trap_stack     address of a field
     @name = text "abc"                        a NUL-terminated constant
 
-All these accesses are volatile: signal handlers read and write the same records. Anywhere in a line,
-also of assembly:
+All these accesses are volatile: signal handlers read and write the same records. Anywhere in a
+line, also of assembly:
 
     <ThreadState.top>       offset of a field
     <Trap.UNREACHABLE>      number of a trap

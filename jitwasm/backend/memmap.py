@@ -17,7 +17,6 @@ __all__ = ["PAGE_SIZE", "Reservation"]
 PAGE_SIZE = libc.PAGE_SIZE
 
 
-
 class Reservation:
     """One reserved range.
 

@@ -1,8 +1,8 @@
 """The native runtime: loading code, calling it from Python and calling Python from it.
 
-One `NativeRuntime` serves the process; `native()` makes it at first use. It owns the code arena, the
-signal handlers and the thread key, and is never torn down: threads that outlive the interpreter's
-end may still run code.
+One `NativeRuntime` serves the process; `native()` makes it at first use. It owns the code arena,
+the signal handlers and the thread key, and is never torn down: threads that outlive the
+interpreter's end may still run code.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from typing import Any
 from jitwasm.abi import FUNCREF, call_conv
 from jitwasm.backend import cpython, libc
 from jitwasm.backend.adapters import Adapters
+from jitwasm.backend.codegen import host_target
 from jitwasm.backend.codespace import CodeSpace
 from jitwasm.backend.helpers import fill_helpers
-from jitwasm.backend.host import HostCalls, HostFunction, Hooks
+from jitwasm.backend.host import Hooks, HostCalls, HostFunction
 from jitwasm.backend.loader import CodeImage, Describe, FrameInfo
 from jitwasm.backend.refusals import refuse, refuse_arity, refuse_results
 from jitwasm.backend.traps import trap_maker
@@ -82,6 +83,7 @@ class NativeRuntime:
         self._set("jw_code_hi", self._space.high)
         self._set("jw_altstack_size", _altstack_size())
         self._set("jw_main_tid", threading.main_thread().native_id or 0)
+        self._set("jw_has_xsave", int("+xsave" in host_target(0).features.split(",")))
         callback = ctypes.cast(self._host_calls.callback, ctypes.c_void_p)
         self._set("jw_host_callback", callback.value or 0)
         for name, hook in (
@@ -106,7 +108,7 @@ class NativeRuntime:
         ctypes.c_uint32.from_address(self._space.symbol("jw_key")).value = key.value
         self.check_handlers()
         # By getattr: the name would be mangled here. It is what pthread_atfork calls.
-        getattr(process, "__register_atfork")(  # noqa: B009
+        getattr(process, "__register_atfork")(
             None, None, ctypes.c_void_p(self._space.symbol("jw_fork_child")), None
         )
         os.register_at_fork(after_in_child=self._after_fork)
@@ -134,9 +136,7 @@ class NativeRuntime:
 
     # -- loading --------------------------------------------------------------------------------
 
-    def load(
-        self, objects: Sequence[bytes], describe: Describe = lambda symbol: None
-    ) -> CodeImage:
+    def load(self, objects: Sequence[bytes], describe: Describe = lambda symbol: None) -> CodeImage:
         """Load objects of wasm code; the image lives as long as the result does.
 
         Args:
@@ -180,7 +180,7 @@ class NativeRuntime:
         bound.name, bound.type, bound.owner = name, type, owner
         bound.release_gil = release_gil
         definition = cpython.MethodDefinition(name, thunk, doc)
-        function = cpython.new_function(definition, bound, "jitwasm")
+        function: Callable[..., Any] = cpython.new_function(definition, bound, "jitwasm")
         self._adapters.attach("thunk", type, release_gil, definition)
         # CPython reads the definition until the very end of the function's life, after weak
         # references to it have been cleared; so it goes some time later.
@@ -296,9 +296,7 @@ class NativeRuntime:
     @functools.cached_property
     def memory_grow(self) -> Callable[[int, int], int]:
         """(address of a MemoryRecord, pages) -> the old size in pages, or -1."""
-        return self._function(
-            "jw_memory_grow", ctypes.c_int64, ctypes.c_void_p, ctypes.c_uint64
-        )
+        return self._function("jw_memory_grow", ctypes.c_int64, ctypes.c_void_p, ctypes.c_uint64)
 
     @functools.cached_property
     def table_grow(self) -> Callable[[int, int, int], int]:

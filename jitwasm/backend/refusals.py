@@ -40,7 +40,7 @@ def refuse(context: object, index: int, value: object, type_: str) -> Exception:
     if type_ == "v128" and isinstance(value, (bytes, bytearray, memoryview)):
         return ValueError(f"{what} must be {_WANTED[type_]}, not {memoryview(value).nbytes}")
     integral, real = type_ in ("i32", "i64"), type_ in ("f32", "f64")
-    if integral and hasattr(type(value), "__index__") or real and isinstance(value, int):
+    if (integral and hasattr(type(value), "__index__")) or (real and isinstance(value, int)):
         return OverflowError(f"{what} does not fit in {type_}")
     return TypeError(f"{what} must be {_WANTED[type_]} ({type_}), not {type(value).__name__}")
 

@@ -31,9 +31,8 @@ THUNK = "jw_thunk"
 HOT = 1024
 """After so many calls, a power of two, a thunk is compiled again."""
 
-def thunk_ir(
-    type_: FuncType, release_gil: bool, counting: bool
-) -> tuple[str, list[RefType]]:
+
+def thunk_ir(type_: FuncType, release_gil: bool, counting: bool) -> tuple[str, list[RefType]]:
     """The module that defines a thunk, and the reference types it refers to.
 
     Args:
@@ -145,8 +144,10 @@ def _push_activation(f: FunctionText, release_gil: bool) -> None:
   %previous = get %ts ThreadState.top
   %code = get %funcref FuncRef.code
   %code.word = ptrtoint ptr %code to i64
+  %env.word = ptrtoint ptr %env to i64
   set %previous, %act Activation.previous
   set 0, %act Activation.code
+  set %env.word, %act Activation.address
   set null, %act Activation.tstate
   set 0, %act Activation.in_host
   set 0, %act Activation.want

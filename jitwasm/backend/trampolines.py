@@ -9,8 +9,8 @@ are three ways to call a Python function, which nobody can tell apart but by spe
 * the fast path, one trampoline for each function type: it makes the objects itself and calls
   `PyObject_Vectorcall`.
 
-All check the stack, take the GIL back if the call had released it, and mark the activation `in_host`.
-All raise by jumping to the entry: nothing but compiled wasm code is in between.
+All check the stack, take the GIL back if the call had released it, and mark the activation
+`in_host`. All raise by jumping to the entry: nothing but compiled wasm code is in between.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ TRAMPOLINE = "jw_trampoline"
 """The symbol of a trampoline, or of a C function's thunk, in its object."""
 
 _ARGUMENTS_OFFSET = -(1 << 63)  # PY_VECTORCALL_ARGUMENTS_OFFSET
+
 
 def trampoline_ir(type_: FuncType) -> tuple[str, list[RefType]]:
     """The module that defines the fast path of a function type, and the reference types in it."""

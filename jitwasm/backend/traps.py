@@ -1,8 +1,8 @@
 """Traps as Python exceptions.
 
-Native code (runtime/traps.ll) notes the registers and a copy of the stack where a trap happens, goes
-back to the entry and calls what `trap_maker` made. The frames are found when somebody asks for them, by
-unwinding the copy.
+Native code (runtime/traps.ll) notes the registers and a copy of the stack where a trap happens,
+goes back to the entry and calls what `trap_maker` made. The frames are found when somebody asks
+for them, by unwinding the copy.
 """
 
 from __future__ import annotations

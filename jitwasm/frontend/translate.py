@@ -68,12 +68,10 @@ class Translator:
             local_types += [type_] * count
             values += [zero(type_)] * count
         in_memory = self._has_too_many_locals(code, reader.pos, len(local_types))
-        f = FunctionEmitter(
-            module, body.funcidx, code, body.offset, local_types, values, in_memory
-        )
+        f = FunctionEmitter(module, body.funcidx, code, body.offset, local_types, values, in_memory)
         f.uninitialized.update(uninitialized)
         if b"\x03" in code and not in_memory:
-            f.assigned = loop_assignments(code, reader.pos, module.immediates)
+            f.assigned = loop_assignments(code, reader.pos, len(local_types), module.immediates)
         return f, reader.pos
 
     def _read_locals(self, reader: Reader, params: int) -> list[tuple[int, ValType]]:

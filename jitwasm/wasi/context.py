@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from jitwasm.errors import LinkError
 from jitwasm.wasi.abi import FileStat, Version, Whence
 from jitwasm.wasi.descriptors import DescriptorTable
 from jitwasm.wasi.guest import GuestMemory, MemoryLike
@@ -50,9 +51,9 @@ class WasiState:
         """The program's linear memory as it is now."""
         memory = self._shared.linear_memory
         if memory is None:
-            raise TypeError(
-                "a WASI function was called before its module's instance existed: "
-                "the module must export a memory named 'memory'"
+            raise LinkError(
+                "a WASI function was called by a module without memory: "
+                "it must export one named 'memory'"
             )
         return GuestMemory(memory)
 
@@ -77,7 +78,7 @@ class WasiState:
 
 def strings(values: Sequence[str | bytes], what: str) -> list[bytes]:
     """Arguments as bytes. Raises ValueError for NUL characters."""
-    found = [v.encode() if isinstance(v, str) else bytes(v) for v in values]
+    found = [v.encode("utf-8", "surrogateescape") if isinstance(v, str) else v for v in values]
     if any(b"\0" in v for v in found):
         raise ValueError(f"{what} must not contain NUL characters")
     return found

@@ -6,15 +6,35 @@ kind of descriptor implements only what it can do.
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from jitwasm.wasi.abi import FdFlags, FileStat, FileType, OFlags, Rights, WasiError, Whence
 
-__all__ = ["ALL_RIGHTS", "Descriptor", "DescriptorTable", "Directory"]
+__all__ = ["ALL_RIGHTS", "CHANGING", "Descriptor", "DescriptorTable", "Directory"]
 
 ALL_RIGHTS = Rights((1 << 30) - 1)
-MAX_DESCRIPTORS = 65536
+CHANGING = (
+    Rights.FD_WRITE
+    | Rights.FD_ALLOCATE
+    | Rights.FD_FILESTAT_SET_SIZE
+    | Rights.FD_FILESTAT_SET_TIMES
+    | Rights.PATH_CREATE_DIRECTORY
+    | Rights.PATH_CREATE_FILE
+    | Rights.PATH_LINK_SOURCE
+    | Rights.PATH_LINK_TARGET
+    | Rights.PATH_RENAME_SOURCE
+    | Rights.PATH_RENAME_TARGET
+    | Rights.PATH_FILESTAT_SET_SIZE
+    | Rights.PATH_FILESTAT_SET_TIMES
+    | Rights.PATH_SYMLINK
+    | Rights.PATH_REMOVE_DIRECTORY
+    | Rights.PATH_UNLINK_FILE
+)
+"""The rights by which a folder, or what is in it, can be changed."""
+MAX_DESCRIPTORS = 4096
 
 
 class Descriptor:
@@ -89,7 +109,11 @@ class Descriptor:
         return 1
 
     def close(self) -> None:
-        """Release what it holds; called once."""
+        """Release what it holds; called once, when nothing uses it any more."""
+
+    def __del__(self) -> None:
+        with suppress(OSError):
+            self.close()
 
 
 class Directory(Protocol):
@@ -132,11 +156,19 @@ class Directory(Protocol):
 
 
 class DescriptorTable:
-    """A program's descriptors by number. Closing one frees its number for reuse."""
+    """A program's descriptors by number. Closing one frees its number for reuse.
+
+    What the descriptor holds of the host is released with the last reference to it: a call in
+    another thread that is about to use the host's number must not find another file behind it.
+    """
 
     def __init__(self) -> None:
         self._open: dict[int, Descriptor] = {}
         self._next = 0
+        # A program must not use up the descriptors of the process it runs in.
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        finite = limit != resource.RLIM_INFINITY
+        self._most = min(MAX_DESCRIPTORS, limit // 2) if finite else MAX_DESCRIPTORS
 
     def __getitem__(self, fd: int) -> Descriptor:
         try:
@@ -146,8 +178,7 @@ class DescriptorTable:
 
     def add(self, descriptor: Descriptor) -> int:
         """Give it the lowest number not used before the next free one."""
-        if len(self._open) >= MAX_DESCRIPTORS:
-            descriptor.close()
+        if len(self._open) >= self._most:
             raise WasiError("MFILE")
         while self._next in self._open:
             self._next += 1
@@ -155,24 +186,20 @@ class DescriptorTable:
         return self._next
 
     def close(self, fd: int) -> None:
-        descriptor = self[fd]
+        self[fd]
         del self._open[fd]
         self._next = min(self._next, fd)
-        descriptor.close()
 
     def renumber(self, old: int, new: int) -> None:
         """Move `old` to the number `new`, closing what was there."""
         descriptor = self[old]
         if old == new:
             return
-        replaced = self[new]
-        del self._open[old]
+        self[new]
         self._open[new] = descriptor
+        del self._open[old]
         self._next = min(self._next, old)
-        replaced.close()
 
     def close_all(self) -> None:
-        for descriptor in self._open.values():
-            descriptor.close()
         self._open.clear()
         self._next = 0

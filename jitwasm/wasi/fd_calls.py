@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import struct
-import time
 
 from jitwasm.wasi.abi import FdFlags, FstFlags, Rights, WasiError
 from jitwasm.wasi.context import WasiState
 from jitwasm.wasi.hostfs import OpenDirectory
+from jitwasm.wasi.process_calls import read_clock
 
 __all__ = ["CALLS", "times"]
 
@@ -84,14 +84,16 @@ def fd_filestat_set_size(state: WasiState, fd: int, size: int) -> None:
     descriptor.set_size(size)
 
 
-def times(atim: int, mtim: int, flags: int) -> tuple[int | None, int | None]:
+def times(
+    state: WasiState, atim: int, mtim: int, flags: int
+) -> tuple[int | None, int | None]:
     """The times a call sets: each given, now, or left (None)."""
     fst = FstFlags(flags & 0xF)
     both_atim = FstFlags.ATIM | FstFlags.ATIM_NOW
     both_mtim = FstFlags.MTIM | FstFlags.MTIM_NOW
     if flags & ~0xF or fst & both_atim == both_atim or fst & both_mtim == both_mtim:
         raise WasiError("INVAL")
-    now = time.time_ns()
+    now = read_clock(state, 0)
     mask = (1 << 64) - 1
     new_atim = atim & mask if fst & FstFlags.ATIM else now if fst & FstFlags.ATIM_NOW else None
     new_mtim = mtim & mask if fst & FstFlags.MTIM else now if fst & FstFlags.MTIM_NOW else None
@@ -103,7 +105,7 @@ def times(atim: int, mtim: int, flags: int) -> tuple[int | None, int | None]:
 def fd_filestat_set_times(state: WasiState, fd: int, atim: int, mtim: int, flags: int) -> None:
     descriptor = state.descriptors[fd]
     descriptor.need(Rights.FD_FILESTAT_SET_TIMES)
-    descriptor.set_times(*times(atim, mtim, flags))
+    descriptor.set_times(*times(state, atim, mtim, flags))
 
 
 def fd_pread(state: WasiState, fd: int, iovecs: int, count: int, offset: int, result: int) -> None:

@@ -17,6 +17,8 @@ _U32 = struct.Struct("<I")
 _U64 = struct.Struct("<Q")
 _IOVEC = struct.Struct("<II")
 MAX_IOVECS = 1024
+MAX_TRANSFER = 1 << 30
+MAX_PATH = 4096
 
 
 class MemoryLike(Protocol):
@@ -60,15 +62,27 @@ class GuestMemory:
         self.slice(pointer, len(data))[:] = data
 
     def buffers(self, iovecs: int, count: int) -> list[memoryview]:
-        """The buffers of a vectored read or write, empty ones left out."""
+        """The buffers of a vectored read or write, empty ones left out.
+
+        Together they are cut to a size that any host can move at once: buffers that overlap could
+        else be many times the memory. Programs go on after a short read or write.
+        """
         count &= 0xFFFFFFFF
         if count > MAX_IOVECS:
             raise WasiError("INVAL")
         rows = _IOVEC.iter_unpack(self.slice(iovecs, _IOVEC.size * count))
-        return [self.slice(pointer, size) for pointer, size in rows if size]
+        found, left = [], MAX_TRANSFER
+        for pointer, size in rows:
+            buffer = self.slice(pointer, size)[:left]
+            left -= len(buffer)
+            if buffer:
+                found.append(buffer)
+        return found
 
     def path(self, pointer: int, size: int) -> str:
         """A path: UTF-8 without NUL."""
+        if size & 0xFFFFFFFF > MAX_PATH:
+            raise WasiError("NAMETOOLONG")
         data = bytes(self.slice(pointer, size))
         if b"\0" in data:
             raise WasiError("INVAL")

@@ -10,8 +10,8 @@ import os
 import select
 import stat
 from collections.abc import Iterator, Sequence
-from itertools import islice
 
+from jitwasm.deadlines import time_left
 from jitwasm.wasi.abi import (
     FdFlags,
     FileStat,
@@ -24,7 +24,7 @@ from jitwasm.wasi.abi import (
 )
 from jitwasm.wasi.descriptors import Descriptor, Directory
 
-__all__ = ["HostDirectory", "HostFile", "OpenDirectory"]
+__all__ = ["HostDirectory", "HostFile", "OpenDirectory", "await_ready", "first_bytes"]
 
 _MAX_OFFSET = (1 << 63) - 1
 _STATUS_FLAGS = {
@@ -51,22 +51,68 @@ def _times(current: os.stat_result, atim: int | None, mtim: int | None) -> tuple
     )
 
 
-class HostFile(Descriptor):
-    """An open file of the host. Data moves between the file and linear memory directly."""
+def await_ready(fd: int, mask: int, nonblocking: bool = False) -> bool:
+    """Wait for a descriptor of the host, if the caller has a deadline; returns whether it has.
 
-    def __init__(self, fd: int, *, close: bool = True) -> None:
-        super().__init__()
+    Without a deadline the operation itself waits. Raises WasiError AGAIN if it would have to and
+    must not, INTR at the deadline.
+    """
+    left = 0.0 if nonblocking else time_left()
+    if left is None:
+        return False
+    poller = select.poll()
+    poller.register(fd, mask)
+    if not poller.poll(min(left, 1e6) * 1000):
+        raise WasiError("AGAIN" if nonblocking else "INTR")
+    return True
+
+
+def first_bytes(buffers: Sequence[memoryview], size: int) -> list[memoryview]:
+    """The first bytes of buffers."""
+    found = []
+    for buffer in buffers:
+        if size <= 0:
+            break
+        found.append(buffer[:size])
+        size -= len(buffer)
+    return found
+
+
+class HostFile(Descriptor):
+    """An open file of the host. Data moves between the file and linear memory directly.
+
+    Args:
+        fd: the host's descriptor.
+        close: it belongs to the program; else it is one that this process goes on using, whose
+            flags, which all its users share, must stay as they are.
+        writable: false in a folder that must not be changed.
+    """
+
+    def __init__(self, fd: int, *, close: bool = True, writable: bool = True) -> None:
         self._fd = fd
         self._close = close
-        self.filetype = filetype_of(os.fstat(fd).st_mode)
+        super().__init__()
+        self._writable = writable
+        mode = os.fstat(fd).st_mode
+        self._is_pipe = stat.S_ISFIFO(mode)
+        self.filetype = filetype_of(mode)
         if self.filetype is FileType.UNKNOWN:  # a pipe, which WASI has no name for
             self.filetype = FileType.CHARACTER_DEVICE
 
     def read(self, buffers: Sequence[memoryview]) -> int:
+        self._await(select.POLLIN)
         return os.readv(self._fd, buffers) if buffers else 0
 
     def write(self, buffers: Sequence[memoryview]) -> int:
+        if self._await(select.POLLOUT) and self._is_pipe:
+            buffers = first_bytes(buffers, select.PIPE_BUF)  # more would wait in the write
         return os.writev(self._fd, buffers) if buffers else 0
+
+    def _await(self, mask: int) -> bool:
+        nonblocking = bool(self.flags & FdFlags.NONBLOCK)
+        if self.filetype is FileType.REGULAR_FILE or (nonblocking and self._close):
+            return False
+        return await_ready(self._fd, mask, nonblocking)
 
     def pread(self, buffers: Sequence[memoryview], offset: int) -> int:
         return os.preadv(self._fd, buffers, _offset(offset)) if buffers else 0
@@ -84,13 +130,18 @@ class HostFile(Descriptor):
         os.ftruncate(self._fd, _offset(size))
 
     def set_times(self, atim: int | None, mtim: int | None) -> None:
+        if not self._writable:
+            raise WasiError("ROFS")
         os.utime(self._fd, ns=_times(os.fstat(self._fd), atim, mtim))
 
     def set_flags(self, flags: FdFlags) -> None:
         if (flags ^ self.flags) & (FdFlags.DSYNC | FdFlags.RSYNC | FdFlags.SYNC):
             raise WasiError("NOTSUP")  # the host cannot change these once a file is open
-        os.set_blocking(self._fd, not flags & FdFlags.NONBLOCK)
+        if self._close:
+            os.set_blocking(self._fd, not flags & FdFlags.NONBLOCK)
         if (flags ^ self.flags) & FdFlags.APPEND:
+            if not self._close:
+                raise WasiError("NOTSUP")
             self._reopen_append(bool(flags & FdFlags.APPEND))
         self.flags = flags
 
@@ -122,6 +173,7 @@ class HostFile(Descriptor):
     def close(self) -> None:
         if self._close:
             os.close(self._fd)
+            self._fd = -1
 
 
 _ADVICE = (
@@ -132,6 +184,11 @@ _ADVICE = (
     os.POSIX_FADV_DONTNEED,
     os.POSIX_FADV_NOREUSE,
 )
+
+
+def _raw(name: str) -> bytes:
+    """A name as the host has it: UTF-8 whatever the locale says."""
+    return name.encode("utf-8", "surrogateescape")
 
 
 def _offset(value: int) -> int:
@@ -156,7 +213,7 @@ class HostDirectory:
 
     def enter(self, name: str) -> HostDirectory | str | None:
         flags = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-        fd = os.open(name, flags, dir_fd=self._fd)
+        fd = os.open(_raw(name), flags, dir_fd=self._fd)
         mode = os.fstat(fd).st_mode
         if stat.S_ISDIR(mode):
             return HostDirectory(fd, self.writable)
@@ -179,18 +236,19 @@ class HostDirectory:
             mode |= os.O_TRUNC
         # Without O_NONBLOCK, opening a pipe of the host would wait for its other end.
         mode |= os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK | _os_flags(flags)
-        fd = os.open(name, mode, 0o666, dir_fd=self._fd)
-        if stat.S_ISDIR(os.fstat(fd).st_mode):
-            return OpenDirectory(HostDirectory(fd, self.writable))
+        fd = os.open(_raw(name), mode, 0o666, dir_fd=self._fd)
+        file = HostFile(fd, writable=self.writable)
+        if file.filetype is FileType.DIRECTORY:
+            return self._open_directory(name)
         if not flags & FdFlags.NONBLOCK:
             os.set_blocking(fd, True)
-        file = HostFile(fd)
         file.flags = flags
         return file
 
     def _open_directory(self, name: str) -> Descriptor:
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-        return OpenDirectory(HostDirectory(os.open(name, flags, dir_fd=self._fd), self.writable))
+        fd = os.open(_raw(name), flags, dir_fd=self._fd)
+        return OpenDirectory(HostDirectory(fd, self.writable))
 
     def open_self(self) -> Descriptor:
         fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._fd)
@@ -199,40 +257,46 @@ class HostDirectory:
     def stat(self, name: str | None) -> FileStat:
         if name is None:
             return FileStat.of_host(os.fstat(self._fd))
-        return FileStat.of_host(os.stat(name, dir_fd=self._fd, follow_symlinks=False))
+        return FileStat.of_host(os.stat(_raw(name), dir_fd=self._fd, follow_symlinks=False))
 
     def set_times(self, name: str | None, atim: int | None, mtim: int | None) -> None:
         self._need_writable()
-        target = "." if name is None else name
+        target = _raw("." if name is None else name)
         current = os.stat(target, dir_fd=self._fd, follow_symlinks=False)
         os.utime(target, ns=_times(current, atim, mtim), dir_fd=self._fd, follow_symlinks=False)
 
     def readlink(self, name: str) -> str:
-        return os.readlink(name, dir_fd=self._fd)
+        return os.readlink(_raw(name), dir_fd=self._fd).decode("utf-8", "surrogateescape")
 
     def mkdir(self, name: str) -> None:
         self._need_writable()
-        os.mkdir(name, dir_fd=self._fd)
+        os.mkdir(_raw(name), dir_fd=self._fd)
 
     def rmdir(self, name: str) -> None:
         self._need_writable()
-        os.rmdir(name, dir_fd=self._fd)
+        os.rmdir(_raw(name), dir_fd=self._fd)
 
     def unlink(self, name: str) -> None:
         self._need_writable()
-        os.unlink(name, dir_fd=self._fd)
+        os.unlink(_raw(name), dir_fd=self._fd)
 
     def symlink(self, target: str, name: str) -> None:
         self._need_writable()
-        os.symlink(target, name, dir_fd=self._fd)
+        os.symlink(_raw(target), _raw(name), dir_fd=self._fd)
 
     def rename(self, name: str, to: Directory, new_name: str) -> None:
         other = self._same_kind(to)
-        os.rename(name, new_name, src_dir_fd=self._fd, dst_dir_fd=other._fd)
+        os.rename(_raw(name), _raw(new_name), src_dir_fd=self._fd, dst_dir_fd=other._fd)
 
     def link(self, name: str, to: Directory, new_name: str) -> None:
         other = self._same_kind(to)
-        os.link(name, new_name, src_dir_fd=self._fd, dst_dir_fd=other._fd, follow_symlinks=False)
+        os.link(
+            _raw(name),
+            _raw(new_name),
+            src_dir_fd=self._fd,
+            dst_dir_fd=other._fd,
+            follow_symlinks=False,
+        )
 
     def entries(self) -> Iterator[tuple[str, int, FileType]]:
         # A descriptor of its own: the position in a folder is shared by duplicates.
@@ -240,12 +304,18 @@ class HostDirectory:
         try:
             with os.scandir(fd) as rows:
                 for row in rows:
-                    yield row.name, row.inode(), _entry_type(row)
+                    name = os.fsencode(row.name).decode("utf-8", "surrogateescape")
+                    yield name, row.inode(), _entry_type(row)
         finally:
             os.close(fd)
 
     def close(self) -> None:
-        os.close(self._fd)
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __del__(self) -> None:
+        self.close()
 
     def _need_writable(self) -> None:
         if not self.writable:
@@ -288,14 +358,17 @@ class OpenDirectory(Descriptor):
 
     def list_from(self, cookie: int) -> Iterator[tuple[int, tuple[str, int, FileType]]]:
         """Entries from a cookie on, each with the cookie of the next."""
-        if cookie == 0:
+        if cookie == 0 or not self._listing:
             own = self.directory.stat(None).ino
             self._listing = [
                 (".", own, FileType.DIRECTORY),
                 ("..", 0, FileType.DIRECTORY),
                 *self.directory.entries(),
             ]
-        return islice(enumerate(self._listing, 1), cookie, None)
+        for index in range(cookie, len(self._listing)):
+            yield index + 1, self._listing[index]
+        # All is read: a program that holds many folders open must not hold their lists too.
+        self._listing = []
 
     def read(self, buffers: Sequence[memoryview]) -> int:
         raise WasiError("ISDIR")
@@ -314,6 +387,3 @@ class OpenDirectory(Descriptor):
 
     def sync(self, data_only: bool) -> None:
         """Folders are written through by the host."""
-
-    def close(self) -> None:
-        self.directory.close()

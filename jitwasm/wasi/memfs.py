@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Union
 
 from jitwasm.wasi.abi import FdFlags, FileStat, FileType, OFlags, Rights, WasiError, Whence
@@ -14,8 +15,33 @@ from jitwasm.wasi.hostfs import OpenDirectory
 __all__ = ["MemoryDirectory", "MemoryFile"]
 
 Tree = Mapping[str, Union[bytes, "Tree"]]
-_inodes = itertools.count(1)
-MAX_FILE = 1 << 40
+CAPACITY = 1 << 30
+_NODE_COST = 1 << 10  # more than the objects and the name of an entry take
+_CHUNK = 1 << 24
+
+
+class _Volume:
+    """What all files of one tree share.
+
+    Attributes:
+        left: bytes of the host's memory that the program may still take.
+        now: the clock behind the times of files.
+        inodes: numbers for new files.
+        lock: held while the contents of a file are looked at or resized.
+    """
+
+    def __init__(self, capacity: int, now: Callable[[], int]) -> None:
+        self.left = capacity
+        self.now = now
+        self.inodes = itertools.count(1)
+        self.lock = threading.RLock()
+
+    def charge(self, size: int) -> None:
+        """Take room, or give it back (negative)."""
+        with self.lock:
+            if size > self.left:
+                raise WasiError("NOSPC")
+            self.left -= size
 
 
 class _Node:
@@ -23,17 +49,28 @@ class _Node:
 
     filetype = FileType.UNKNOWN
 
-    def __init__(self) -> None:
-        self.ino = next(_inodes)
+    def __init__(self, volume: _Volume) -> None:
+        self._charged = 0
+        self.volume = volume
+        self.charge(_NODE_COST)
+        self.ino = next(volume.inodes)
         self.nlink = 1
-        self.atim = self.mtim = self.ctim = time.time_ns()
+        self.atim = self.mtim = self.ctim = volume.now()
+
+    def charge(self, size: int) -> None:
+        """Take room that is given back when the last name and descriptor are gone."""
+        self.volume.charge(size)
+        self._charged += size
+
+    def __del__(self) -> None:
+        self.volume.charge(-self._charged)
 
     @property
     def size(self) -> int:
         return 0
 
     def touch(self) -> None:
-        self.mtim = self.ctim = time.time_ns()
+        self.mtim = self.ctim = self.volume.now()
 
     def stat_node(self) -> FileStat:
         return FileStat(
@@ -43,7 +80,7 @@ class _Node:
     def set_node_times(self, atim: int | None, mtim: int | None) -> None:
         self.atim = self.atim if atim is None else atim
         self.mtim = self.mtim if mtim is None else mtim
-        self.ctim = time.time_ns()
+        self.ctim = self.volume.now()
 
 
 class MemoryFile(_Node):
@@ -51,20 +88,29 @@ class MemoryFile(_Node):
 
     filetype = FileType.REGULAR_FILE
 
-    def __init__(self, data: bytes = b"") -> None:
-        super().__init__()
+    def __init__(self, volume: _Volume, data: bytes = b"") -> None:
+        super().__init__(volume)
+        self.charge(len(data))
         self.data = bytearray(data)
 
     @property
     def size(self) -> int:
         return len(self.data)
 
+    def resize(self, size: int) -> None:
+        """Cut it, or make it longer with zeros. The volume's lock is held."""
+        self.charge(size - len(self.data))
+        del self.data[size:]
+        while len(self.data) < size:
+            self.data.extend(bytes(min(size - len(self.data), _CHUNK)))
+
 
 class _Link(_Node):
     filetype = FileType.SYMBOLIC_LINK
 
-    def __init__(self, target: str) -> None:
-        super().__init__()
+    def __init__(self, volume: _Volume, target: str) -> None:
+        super().__init__(volume)
+        self.charge(len(target.encode()))
         self.target = target
 
     @property
@@ -75,46 +121,86 @@ class _Link(_Node):
 class MemoryDirectory(_Node):
     """A folder in memory.
 
+    Args:
+        writable: whether the program may change anything below it.
+        capacity: bytes that everything below it may take; beyond, the program sees "no space".
+        clock: replaces the clock that gives files their times, in nanoseconds.
+
     Attributes:
         children: entries by name.
-        writable: whether the program may change anything below it.
     """
 
     filetype = FileType.DIRECTORY
 
-    def __init__(self, writable: bool = True) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        writable: bool = True,
+        capacity: int = CAPACITY,
+        clock: Callable[[], int] = time.time_ns,
+        _volume: _Volume | None = None,
+    ) -> None:
+        super().__init__(_Volume(capacity, clock) if _volume is None else _volume)
         self.writable = writable
         self.children: dict[str, _Node] = {}
         self.removed = False
 
     @classmethod
-    def of_tree(cls, tree: Tree, writable: bool = True) -> MemoryDirectory:
-        """From names to bytes; a name may have slashes, a value may be another dict."""
-        root = cls(writable)
-        for name, value in tree.items():
-            folder = root
-            *parents, last = [part for part in name.split("/") if part]
-            for parent in parents:
-                below = folder.children.setdefault(parent, cls(writable))
-                if not isinstance(below, MemoryDirectory):
-                    raise ValueError(f"{name!r}: {parent!r} is both a file and a folder")
-                folder = below
-            if isinstance(value, Mapping):
-                folder.children[last] = cls.of_tree(value, writable)
-            else:
-                folder.children[last] = MemoryFile(bytes(value))
+    def of_tree(
+        cls,
+        tree: Tree,
+        writable: bool = True,
+        capacity: int = CAPACITY,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> MemoryDirectory:
+        """From names to bytes; a name may have slashes, a value may be another dict.
+
+        Raises:
+            ValueError: a name is both a file's and a folder's, or no name; or all is too large.
+        """
+        root = cls(writable, capacity, clock)
+        try:
+            root._fill(tree)
+        except WasiError:
+            raise ValueError(f"the files take more than {capacity} bytes") from None
         return root
 
-    def to_dict(self, prefix: str = "") -> dict[str, bytes]:
+    def _fill(self, tree: Tree) -> None:
+        for name, value in tree.items():
+            parts = [part for part in name.split("/") if part]
+            if not parts or not {".", ".."}.isdisjoint(parts) or "\0" in name:
+                raise ValueError(f"{name!r} is no name of a file")
+            *parents, last = parts
+            folder = self
+            for parent in parents:
+                folder = folder._below(parent, name)
+            if isinstance(value, Mapping):
+                folder._below(last, name)._fill(value)
+            elif last in folder.children:
+                raise ValueError(f"{name!r} is there twice")
+            else:
+                folder.children[last] = MemoryFile(self.volume, bytes(value))
+
+    def _below(self, name: str, path: str) -> MemoryDirectory:
+        """The folder of this name, made if there is none."""
+        if name not in self.children:
+            self.children[name] = MemoryDirectory(self.writable, _volume=self.volume)
+        below = self.children[name]
+        if not isinstance(below, MemoryDirectory):
+            raise ValueError(f"{path!r}: {name!r} is both a file and a folder")
+        return below
+
+    def to_dict(self) -> dict[str, bytes]:
         """All files below, by their paths."""
         found: dict[str, bytes] = {}
-        for name, node in self.children.items():
-            if isinstance(node, MemoryDirectory):
-                found.update(node.to_dict(f"{prefix}{name}/"))
-            elif isinstance(node, MemoryFile):
-                found[prefix + name] = bytes(node.data)
-        return found
+        pending: list[tuple[str, MemoryDirectory]] = [("", self)]
+        while pending:  # without recursion: a program may have nested folders without end
+            prefix, folder = pending.pop()
+            for name, node in list(folder.children.items()):
+                if isinstance(node, MemoryDirectory):
+                    pending.append((f"{prefix}{name}/", node))
+                elif isinstance(node, MemoryFile):
+                    found[prefix + name] = bytes(node.data)
+        return dict(sorted(found.items()))
 
     def _get(self, name: str) -> _Node:
         try:
@@ -147,7 +233,7 @@ class MemoryDirectory(_Node):
         if node is None:
             if not oflags & OFlags.CREAT:
                 raise WasiError("NOENT")
-            node = self.children[name] = MemoryFile()
+            node = self.children[name] = MemoryFile(self.volume)
             self.touch()
         elif oflags & OFlags.CREAT and oflags & OFlags.EXCL:
             raise WasiError("EXIST")
@@ -161,9 +247,11 @@ class MemoryDirectory(_Node):
             raise WasiError("NOTDIR")
         assert isinstance(node, MemoryFile)
         if oflags & OFlags.TRUNC:
-            node.data.clear()
+            with self.volume.lock:
+                node.resize(0)
             node.touch()
-        return _OpenFile(node, flags, read=bool(rights & Rights.FD_READ) or not write, write=write)
+        read = bool(rights & Rights.FD_READ) or not write
+        return _OpenFile(node, flags, read=read, write=write, writable=self.writable)
 
     def open_self(self) -> Descriptor:
         return OpenDirectory(self)
@@ -183,7 +271,7 @@ class MemoryDirectory(_Node):
 
     def mkdir(self, name: str) -> None:
         self._need_free(name)
-        self.children[name] = MemoryDirectory(self.writable)
+        self.children[name] = MemoryDirectory(self.writable, _volume=self.volume)
         self.touch()
 
     def rmdir(self, name: str) -> None:
@@ -208,7 +296,7 @@ class MemoryDirectory(_Node):
 
     def symlink(self, target: str, name: str) -> None:
         self._need_free(name)
-        self.children[name] = _Link(target)
+        self.children[name] = _Link(self.volume, target)
         self.touch()
 
     def rename(self, name: str, to: Directory, new_name: str) -> None:
@@ -233,7 +321,7 @@ class MemoryDirectory(_Node):
         """Whether `other` lies somewhere below this folder."""
         pending = [self]
         while pending:
-            for node in pending.pop().children.values():
+            for node in list(pending.pop().children.values()):
                 if node is other:
                     return True
                 if isinstance(node, MemoryDirectory):
@@ -251,7 +339,7 @@ class MemoryDirectory(_Node):
         other.touch()
 
     def entries(self) -> Iterator[tuple[str, int, FileType]]:
-        for name, node in self.children.items():
+        for name, node in list(self.children.items()):
             yield name, node.ino, node.filetype
 
     def close(self) -> None:
@@ -270,8 +358,11 @@ class _OpenFile(Descriptor):
 
     filetype = FileType.REGULAR_FILE
 
-    def __init__(self, file: MemoryFile, flags: FdFlags, *, read: bool, write: bool) -> None:
+    def __init__(
+        self, file: MemoryFile, flags: FdFlags, *, read: bool, write: bool, writable: bool
+    ) -> None:
         super().__init__()
+        self._writable = writable
         self._file = file
         self._position = 0
         self._read = read
@@ -288,12 +379,11 @@ class _OpenFile(Descriptor):
             raise WasiError("BADF")
         offset &= 0xFFFFFFFFFFFFFFFF
         total = 0
-        with memoryview(self._file.data) as data:
+        with self._file.volume.lock, memoryview(self._file.data) as data:
             for buffer in buffers:
-                part = data[offset + total : offset + total + len(buffer)]
-                buffer[: len(part)] = part
-                total += len(part)
-                part.release()
+                with data[offset + total : offset + total + len(buffer)] as part:
+                    buffer[: len(part)] = part
+                    total += len(part)
         return total
 
     def write(self, buffers: Sequence[memoryview]) -> int:
@@ -306,15 +396,17 @@ class _OpenFile(Descriptor):
     def pwrite(self, buffers: Sequence[memoryview], offset: int) -> int:
         if not self._write:
             raise WasiError("BADF")
-        data = self._file.data
+        if not buffers:
+            return 0
         start = position = offset & 0xFFFFFFFFFFFFFFFF
-        if position + sum(map(len, buffers)) > MAX_FILE:
-            raise WasiError("FBIG")
-        if position > len(data) and buffers:
-            data.extend(bytes(position - len(data)))
-        for buffer in buffers:
-            data[position : position + len(buffer)] = buffer
-            position += len(buffer)
+        end = start + sum(map(len, buffers))
+        with self._file.volume.lock:
+            if end > self._file.size:
+                self._file.resize(end)
+            with memoryview(self._file.data) as data:
+                for buffer in buffers:
+                    data[position : position + len(buffer)] = buffer
+                    position += len(buffer)
         self._file.touch()
         return position - start
 
@@ -331,21 +423,19 @@ class _OpenFile(Descriptor):
     def set_size(self, size: int) -> None:
         if not self._write:
             raise WasiError("INVAL")
-        size &= 0xFFFFFFFFFFFFFFFF
-        if size > MAX_FILE:
-            raise WasiError("FBIG")
-        data = self._file.data
-        if size < len(data):
-            del data[size:]
-        else:
-            data.extend(bytes(size - len(data)))
+        with self._file.volume.lock:
+            self._file.resize(size & 0xFFFFFFFFFFFFFFFF)
         self._file.touch()
 
     def set_times(self, atim: int | None, mtim: int | None) -> None:
+        if not self._writable:
+            raise WasiError("ROFS")
         self._file.set_node_times(atim, mtim)
 
     def allocate(self, offset: int, size: int) -> None:
         end = (offset & 0xFFFFFFFFFFFFFFFF) + (size & 0xFFFFFFFFFFFFFFFF)
+        if not self._write:
+            raise WasiError("BADF")
         if end > self._file.size:
             self.set_size(end)
 

@@ -61,7 +61,7 @@ def path_filestat_set_times(
     follow = bool(flags & LOOKUP_FOLLOW)
     with _place(state, fd, Rights.PATH_FILESTAT_SET_TIMES, path, size, follow) as place:
         _need_directory(place)
-        place.directory.set_times(place.name, *times(atim, mtim, which))
+        place.directory.set_times(place.name, *times(state, atim, mtim, which))
 
 
 def path_link(
@@ -97,6 +97,7 @@ def path_open(
     result: int,
 ) -> None:
     folder = state.descriptors[fd]
+    state.memory().u32(result)  # a fault must not leave a file open that nobody knows
     if oflags & ~0xF or flags & ~0x1F:
         raise WasiError("INVAL")
     how = OFlags(oflags)

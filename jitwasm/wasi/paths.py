@@ -14,12 +14,13 @@ from dataclasses import dataclass
 
 from jitwasm.wasi.abi import WasiError
 from jitwasm.wasi.descriptors import Directory
+from jitwasm.wasi.guest import MAX_PATH
 
 __all__ = ["Place", "resolve"]
 
 MAX_LINKS = 40
-MAX_PATH = 4096
 MAX_NAME = 255
+MAX_DEPTH = 256  # folders that a walk holds open: each takes a descriptor of the host
 
 
 @dataclass
@@ -108,6 +109,8 @@ def _walk(chain: list[Directory], path: str, follow: bool) -> Place:
             raise WasiError("NOTDIR")
         else:
             chain.append(found)
+            if len(chain) > MAX_DEPTH:
+                raise WasiError("NAMETOOLONG")
     return Place(chain[-1], None, must_be_directory, chain)
 
 

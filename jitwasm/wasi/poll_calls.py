@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import select
 import socket
 import struct
@@ -9,10 +10,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jitwasm.wasi.abi import FdFlags, FileType, Rights, WasiError, errno_of
+from jitwasm.deadlines import time_left
+from jitwasm.wasi.abi import Errno, FdFlags, FileType, Rights, WasiError, errno_of
 from jitwasm.wasi.context import WasiState
 from jitwasm.wasi.descriptors import Descriptor
 from jitwasm.wasi.guest import GuestMemory
+from jitwasm.wasi.hostfs import await_ready
 from jitwasm.wasi.process_calls import read_clock
 
 __all__ = ["CALLS", "Socket"]
@@ -22,6 +25,7 @@ _CLOCK, _READ, _WRITE = 0, 1, 2
 _ABSOLUTE = 1
 _HANGUP = 1
 MAX_SUBSCRIPTIONS = 65536
+_LONGEST_WAIT = 1 << 30  # milliseconds: what the host can be told; then it is told again
 
 
 @dataclass
@@ -91,14 +95,22 @@ def _wait(waiting: Sequence[_Subscription]) -> list[bytes]:
         poller.register(fd, sum({_poll_mask(row) for row in subscribers}))
     moments = [row.until for row in waiting if row.kind == _CLOCK]
     while True:
-        left = None if not moments else max(min(moments) - time.monotonic_ns(), 0)
-        timeout = 0 if ready else None if left is None else -(-left // 1_000_000)
-        for fd, mask in poller.poll(timeout):
+        deadline = time_left()
+        limits = [_LONGEST_WAIT if deadline is None else min(_ceil_ms(deadline), _LONGEST_WAIT)]
+        if moments:
+            limits.append(_ceil_ms(max(min(moments) - time.monotonic_ns(), 0) / 1e9))
+        for fd, mask in poller.poll(0 if ready else min(limits)):
             ready.extend(_fd_events(by_fd[fd], mask))
         now = time.monotonic_ns()
         ready += [row.event() for row in waiting if row.kind == _CLOCK and row.until <= now]
         if ready:
             return ready
+        if deadline is not None and time_left() == 0:
+            raise WasiError("INTR")  # the program does not go on to see it
+
+
+def _ceil_ms(seconds: float) -> int:
+    return math.ceil(seconds * 1000)
 
 
 def _poll_mask(row: _Subscription) -> int:
@@ -108,7 +120,10 @@ def _poll_mask(row: _Subscription) -> int:
 def _fd_events(subscribers: Sequence[_Subscription], mask: int) -> list[bytes]:
     events = []
     for row in subscribers:
-        if mask & (_poll_mask(row) | select.POLLHUP | select.POLLERR):
+        if mask & select.POLLNVAL:
+            row.errno = int(Errno["BADF"])
+            events.append(row.event())
+        elif mask & (_poll_mask(row) | select.POLLHUP | select.POLLERR):
             flags = _HANGUP if mask & select.POLLHUP else 0
             size = row.descriptor.readable() if row.descriptor and row.kind == _READ else 0
             events.append(row.event(size, flags))
@@ -125,10 +140,26 @@ class Socket(Descriptor):
         self.filetype = FileType.SOCKET_DGRAM if datagram else FileType.SOCKET_STREAM
 
     def read(self, buffers: Sequence[memoryview]) -> int:
-        return self.socket.recvmsg_into(buffers)[0] if buffers else 0
+        return self.receive(buffers)[0] if buffers else 0
+
+    def receive(self, buffers: Sequence[memoryview], how: int = 0) -> tuple[int, int]:
+        """Fill buffers; returns the size and the message's flags."""
+        if self.wait(select.POLLIN):
+            how &= ~socket.MSG_WAITALL  # it would wait beyond the deadline
+        size, _, flags, _ = self.socket.recvmsg_into(buffers, 0, how)
+        return size, flags
 
     def write(self, buffers: Sequence[memoryview]) -> int:
-        return self.socket.sendmsg(buffers) if buffers else 0
+        if not buffers:
+            return 0
+        how = socket.MSG_DONTWAIT if self.wait(select.POLLOUT) else 0
+        return self.socket.sendmsg(buffers, [], how)
+
+    def wait(self, mask: int) -> bool:
+        """Wait if there is a deadline; see `await_ready`."""
+        if self.flags & FdFlags.NONBLOCK:
+            return False
+        return await_ready(self.socket.fileno(), mask)
 
     def set_flags(self, flags: FdFlags) -> None:
         self.socket.setblocking(not flags & FdFlags.NONBLOCK)
@@ -151,6 +182,9 @@ def _socket(state: WasiState, fd: int, need: Rights) -> Socket:
 
 def sock_accept(state: WasiState, fd: int, flags: int, result: int) -> None:
     listener = _socket(state, fd, Rights.SOCK_ACCEPT)
+    if flags & ~FdFlags.NONBLOCK:
+        raise WasiError("INVAL")
+    listener.wait(select.POLLIN)
     connection = Socket(listener.socket.accept()[0])
     connection.set_flags(FdFlags(flags & FdFlags.NONBLOCK))
     state.memory().put_u32(result, state.descriptors.add(connection))
@@ -170,7 +204,7 @@ def sock_recv(
     )
     memory = state.memory()
     buffers = memory.buffers(iovecs, count)
-    size, _, truncated, _ = connection.socket.recvmsg_into(buffers, 0, how)
+    size, truncated = connection.receive(buffers, how)
     memory.put_u32(result, size)
     memory.put(out_flags, struct.pack("<H", int(bool(truncated & socket.MSG_TRUNC))))
 

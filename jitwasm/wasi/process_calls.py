@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Sequence
 
+from jitwasm.deadlines import time_left
 from jitwasm.errors import ExitError
 from jitwasm.wasi.abi import WasiError
 from jitwasm.wasi.context import WasiState
@@ -15,6 +16,7 @@ from jitwasm.wasi.guest import GuestMemory
 __all__ = ["CALLS"]
 
 _MASK64 = 0xFFFFFFFFFFFFFFFF
+_RANDOM_PIECE = 1 << 20
 _CLOCKS = (
     time.CLOCK_REALTIME,
     time.CLOCK_MONOTONIC,
@@ -74,10 +76,16 @@ def read_clock(state: WasiState, clock: int) -> int:
 
 def random_get(state: WasiState, pointer: int, size: int) -> None:
     buffer = state.memory().slice(pointer, size)
-    data = state.random(len(buffer)) if state.random is not None else os.urandom(len(buffer))
-    if len(data) != len(buffer):
-        raise ValueError(f"the random source gave {len(data)} bytes instead of {len(buffer)}")
-    buffer[:] = data
+    source = os.urandom if state.random is None else state.random
+    # In pieces, so that it takes no memory of the host's, and no longer than a deadline allows.
+    for start in range(0, len(buffer), _RANDOM_PIECE):
+        if start and time_left() == 0:
+            raise WasiError("INTR")
+        piece = buffer[start : start + _RANDOM_PIECE]
+        data = source(len(piece))
+        if len(data) != len(piece):
+            raise ValueError(f"the random source gave {len(data)} bytes instead of {len(piece)}")
+        piece[:] = data
 
 
 def sched_yield(state: WasiState) -> None:

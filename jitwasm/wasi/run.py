@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from socket import socket
 from subprocess import CalledProcessError, CompletedProcess, TimeoutExpired
 
 from jitwasm.config import Config
@@ -18,7 +19,7 @@ from jitwasm.wasi.wasi import Folder, Wasi
 
 __all__ = ["run_wasi", "start"]
 
-ProgramSource = Module | bytes | bytearray | memoryview | os.PathLike[str]
+ProgramSource = Module | bytes | bytearray | memoryview | str | os.PathLike[str]
 
 
 def start(module: Module, wasi: Wasi, imports: Mapping[str, Mapping[str, object]] = {}) -> int:
@@ -27,13 +28,12 @@ def start(module: Module, wasi: Wasi, imports: Mapping[str, Mapping[str, object]
     A command's `_start` is called; a reactor, which has none, gets its `_initialize` called.
     """
     merged: dict[str, Mapping[str, object]] = {**wasi.imports, **imports}
-    instance = Instance(module, merged)
-    exports = instance.exports
-    name = "_start" if "_start" in exports else "_initialize"
-    if name not in exports:
+    functions = {row.name for row in module.exports() if row.kind == "function"}
+    name = "_start" if "_start" in functions else "_initialize"
+    if name not in functions:
         raise LinkError("not a WASI program: it exports neither _start nor _initialize")
     try:
-        exports[name]()
+        Instance(module, merged).exports[name]()
     except ExitError as exit_:
         return exit_.code
     return 0
@@ -48,6 +48,9 @@ def run_wasi(
     stdout: Sink = None,
     stderr: Sink = None,
     dirs: Mapping[str, Folder] | None = None,
+    sockets: Iterable[socket] = (),
+    clock: Callable[[int], int] | None = None,
+    random: Callable[[int], bytes] | None = None,
     timeout: float | None = None,
     check: bool = False,
     config: Config | None = None,
@@ -57,9 +60,10 @@ def run_wasi(
     Args:
         source: the program: a Module, its bytes, or its path.
         args: its arguments, after the program's name.
-        stdin, env, dirs: as for `Wasi`.
+        stdin, env, dirs, sockets, clock, random: as for `Wasi`.
         stdout, stderr: as for `Wasi`; None captures them in the result.
-        timeout: seconds after which it is stopped.
+        timeout: seconds after which it is stopped, also while it waits for a pipe, a socket or a
+            clock; only a Python callable or file object that waits is not interrupted.
         check: raise CalledProcessError when the exit code is not 0.
 
     Raises:
@@ -68,7 +72,8 @@ def run_wasi(
         CompileError, LinkError: it is not a program that can run.
     """
     module = source if isinstance(source, Module) else Module(_data(source), config)
-    name = os.path.basename(os.fspath(source)) if isinstance(source, os.PathLike) else "program"
+    is_path = isinstance(source, (str, os.PathLike))
+    name = os.path.basename(os.fspath(source)) if is_path else "program"
     captured = (io.BytesIO(), io.BytesIO())
     argv = [name, *args]
     wasi = Wasi(
@@ -78,6 +83,9 @@ def run_wasi(
         stdout=captured[0] if stdout is None else stdout,
         stderr=captured[1] if stderr is None else stderr,
         dirs=dirs,
+        sockets=sockets,
+        clock=clock,
+        random=random,
     )
     with wasi:
         try:
@@ -94,8 +102,8 @@ def run_wasi(
     return CompletedProcess(argv, code, out, err)
 
 
-def _data(source: bytes | bytearray | memoryview | os.PathLike[str]) -> bytes:
-    if isinstance(source, os.PathLike):
+def _data(source: bytes | bytearray | memoryview | str | os.PathLike[str]) -> bytes:
+    if isinstance(source, (str, os.PathLike)):
         with open(source, "rb") as file:
             return file.read()
     if isinstance(source, (bytes, bytearray, memoryview)):

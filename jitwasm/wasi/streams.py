@@ -5,11 +5,11 @@ from __future__ import annotations
 import codecs
 import io
 from collections.abc import Callable, Sequence
-from typing import IO, Any
+from typing import IO, Any, cast
 
-from jitwasm.wasi.abi import FileType, Rights
-from jitwasm.wasi.descriptors import Descriptor
-from jitwasm.wasi.hostfs import HostFile
+from jitwasm.wasi.abi import FileType, Rights, WasiError
+from jitwasm.wasi.descriptors import CHANGING, Descriptor
+from jitwasm.wasi.hostfs import HostFile, first_bytes
 
 __all__ = ["Sink", "Source", "input_stream", "output_stream"]
 
@@ -20,6 +20,8 @@ Sink = str | int | IO[Any] | Callable[[bytes], object] | None
 """What an output may be: "inherit", a descriptor's number, a file object (text or binary), a
 callable that is given each piece as bytes, or None to drop it."""
 
+_PIECE = 1 << 20  # a file object may allocate what it is asked for
+
 _STREAM_RIGHTS = (
     Rights.FD_READ
     | Rights.FD_WRITE
@@ -27,6 +29,51 @@ _STREAM_RIGHTS = (
     | Rights.FD_FILESTAT_GET
     | Rights.POLL_FD_READWRITE
 )
+
+
+class _FileInput(Descriptor):
+    """A stream that a file object reads straight into linear memory."""
+
+    filetype = FileType.CHARACTER_DEVICE
+
+    def __init__(self, fill: Callable[[memoryview], int | None]) -> None:
+        super().__init__(_STREAM_RIGHTS & ~Rights.FD_WRITE, Rights(0))
+        self._fill = fill
+
+    def read(self, buffers: Sequence[memoryview]) -> int:
+        total = 0
+        for buffer in buffers:
+            count = self._fill(buffer)
+            if count is None and not total:
+                raise WasiError("AGAIN")
+            total += count or 0
+            if count != len(buffer):
+                break
+        return total
+
+
+class _FileOutput(Descriptor):
+    """A stream that a binary file object writes straight from linear memory."""
+
+    filetype = FileType.CHARACTER_DEVICE
+
+    def __init__(self, sink: IO[bytes]) -> None:
+        super().__init__(_STREAM_RIGHTS & ~Rights.FD_READ, Rights(0))
+        self._sink = sink
+        self._flush = isinstance(sink, io.BufferedIOBase) and not isinstance(sink, io.BytesIO)
+
+    def write(self, buffers: Sequence[memoryview]) -> int:
+        total = 0
+        for buffer in buffers:
+            count: int | None = self._sink.write(buffer)
+            if count is None and not total:
+                raise WasiError("AGAIN")
+            total += count or 0
+            if count != len(buffer):
+                break
+        if self._flush:
+            self._sink.flush()
+        return total
 
 
 class _Input(Descriptor):
@@ -45,7 +92,7 @@ class _Input(Descriptor):
             if not self._left:
                 if total:  # what is there is enough: never wait for more
                     break
-                self._left = memoryview(self._pull(len(buffer)) or b"").cast("B")
+                self._left = memoryview(self._pull(min(len(buffer), _PIECE)) or b"").cast("B")
             size = min(len(buffer), len(self._left))
             buffer[:size] = self._left[:size]
             self._left = self._left[size:]
@@ -65,7 +112,7 @@ class _Output(Descriptor):
         self._push = write
 
     def write(self, buffers: Sequence[memoryview]) -> int:
-        data = b"".join(buffers)
+        data = b"".join(first_bytes(buffers, _PIECE))
         if data:
             self._push(data)
         return len(data)
@@ -73,7 +120,8 @@ class _Output(Descriptor):
 
 def _inherited(fd: int, missing: Rights) -> Descriptor:
     stream = HostFile(fd, close=False)
-    stream.rights &= ~missing
+    # Its time stamps and its size are no business of a program that was given a stream.
+    stream.rights &= ~(CHANGING & ~Rights.FD_WRITE | missing)
     if stream.filetype is FileType.CHARACTER_DEVICE:
         # Without seek and tell, C libraries take a character device for a terminal.
         stream.rights &= ~(Rights.FD_SEEK | Rights.FD_TELL)
@@ -91,7 +139,9 @@ def input_stream(source: Source) -> Descriptor:
     if isinstance(source, int):
         return _inherited(source, Rights.FD_WRITE)
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return _Input(io.BytesIO(source).read)
+        return _FileInput(io.BytesIO(source).readinto)
+    if isinstance(source, (io.BufferedIOBase, io.RawIOBase)):
+        return _FileInput(getattr(source, "readinto1", source.readinto))
     if callable(source):
         return _Input(source)
     read = getattr(source, "read1", None) or getattr(source, "read", None)
@@ -116,26 +166,24 @@ def output_stream(sink: Sink, inherited_fd: int) -> Descriptor:
         return _inherited(sink, Rights.FD_READ)
     if callable(sink):
         return _Output(sink)
+    if isinstance(sink, (io.BufferedIOBase, io.RawIOBase)):
+        return _FileOutput(cast("IO[bytes]", sink))
     write = getattr(sink, "write", None)
     if write is None:
         raise TypeError(f"an output must be a file or a callable, not {type(sink).__name__}")
-    return _Output(_text_writer(sink, write) if _is_text(sink) else _writer(sink, write))
+    return _Output(_text_writer(sink, write) if _is_text(sink) else _writer(write))
 
 
 def _is_text(sink: Any) -> bool:
     return isinstance(sink, io.TextIOBase) or hasattr(sink, "encoding")
 
 
-def _writer(sink: Any, write: Callable[[bytes], object]) -> Callable[[bytes], object]:
-    flush = getattr(sink, "flush", None) if isinstance(sink, io.BufferedIOBase) else None
-
+def _writer(write: Callable[[bytes], object]) -> Callable[[bytes], object]:
     def push(data: bytes) -> None:
         rest = data
         while rest:
             count = write(rest)
-            rest = rest[count if isinstance(count, int) else len(rest) :]
-        if flush is not None and not isinstance(sink, io.BytesIO):
-            flush()
+            rest = rest[count if isinstance(count, int) and count > 0 else len(rest) :]
 
     return push
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from socket import socket
 from typing import Any, Union
 
-from jitwasm.wasi.abi import FUNCTIONS, PREVIEW1, UNSTABLE, Version, WasiError, errno_of
+from jitwasm.wasi.abi import FUNCTIONS, PREVIEW1, UNSTABLE, Errno, Version, WasiError, errno_of
 from jitwasm.wasi.context import Shared, WasiState, environment, strings
-from jitwasm.wasi.descriptors import ALL_RIGHTS, Descriptor, Directory
+from jitwasm.wasi.descriptors import ALL_RIGHTS, CHANGING, Descriptor, Directory
 from jitwasm.wasi.fd_calls import CALLS as FD_CALLS
 from jitwasm.wasi.guest import MemoryLike
 from jitwasm.wasi.hostfs import HostDirectory, OpenDirectory
@@ -103,14 +105,20 @@ class Wasi:
         elif isinstance(source, MemoryDirectory):
             directory = self._folders[name] = source
         elif isinstance(source, Mapping):
-            directory = self._folders[name] = MemoryDirectory.of_tree(source, writable)
+            now = self._shared.clock
+            clock = time.time_ns if now is None else partial(now, 0)
+            directory = MemoryDirectory.of_tree(source, writable, clock=clock)
+            self._folders[name] = directory
         else:
             raise TypeError(
                 f"folder {name!r} must be a path or a dict, not {type(source).__name__}"
             )
         descriptor = OpenDirectory(directory)
-        descriptor.preopen = name
+        (encoded,) = strings([name], "names of folders")
+        descriptor.preopen = encoded.decode("utf-8", "surrogateescape")
         descriptor.rights = descriptor.inheriting = ALL_RIGHTS
+        if directory.writable and not writable:  # a folder shared with other programs
+            descriptor.rights = descriptor.inheriting = ALL_RIGHTS & ~CHANGING
         return descriptor
 
     def _functions(self, version: Version) -> dict[str, Callable[..., Any]]:
@@ -124,7 +132,7 @@ class Wasi:
         return self._folders[name].to_dict()
 
     def close(self) -> None:
-        """Close the program's files and folders; also done when the object is collected."""
+        """Close the program's files and folders; else done when the last import is collected."""
         self._shared.descriptors.close_all()
 
     def __enter__(self) -> Wasi:
@@ -132,11 +140,6 @@ class Wasi:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-    def __del__(self) -> None:
-        shared = getattr(self, "_shared", None)
-        if shared is not None:
-            shared.descriptors.close_all()
 
 
 class _Import:
@@ -163,6 +166,8 @@ class _Import:
             return error.errno
         except OSError as error:
             return errno_of(error)
+        except MemoryError:
+            return int(Errno["NOMEM"])
         return 0
 
     def __wasm_bind__(self, memory: MemoryLike | None) -> None:

@@ -19,7 +19,9 @@ from jitwasm.backend.codegen import compile_unit, host_target
 from jitwasm.backend.loader import FrameInfo
 from jitwasm.backend.memmap import Reservation
 from jitwasm.backend.native import HostFunction, native
+from jitwasm.errors import Trap
 from jitwasm.libcalls import LIBCALLS, declaration
+from jitwasm.trapcodes import TrapCode
 from jitwasm.types import F32, F64, FUNCREF, I32, I64, V128, FuncType, ValType, func_type
 
 PAGE = 65536
@@ -92,9 +94,10 @@ class Machine:
         self.keep.append(ref)
         return ctypes.addressof(ref)
 
-    def function(self, name: str, type_: str, **options: Any) -> Callable[..., Any]:
-        """A builtin for one of the functions."""
+    def function(self, name: str, type_: str = "", **options: Any) -> Callable[..., Any]:
+        """A builtin for one of the functions; `TYPES` has the types of those in this file."""
         ref = self.funcref(self.image.symbols[name], self.env)
+        type_ = type_ or TYPES[name]
         return native().function(signature(type_), ref, name, f"{name} of a test", self, **options)
 
     def bind(self, slot: int, host: HostFunction) -> None:
@@ -221,3 +224,21 @@ define i32 @host(ptr %vm, i32 %a) {
 }
 """
 """i32 -> i32: a call of import 0."""
+
+TYPES = {
+    "load": "i32 -> i32",
+    "divide": "i32 i32 -> i32",
+    "recurse": "i32 -> i32",
+    "spin": "i32 -> i32",
+    "forever": "->",
+    "host": "i32 -> i32",
+}
+
+
+def trap_code(function: Callable[..., Any], *arguments: object) -> TrapCode | None:
+    """Which trap a call ends with, if it does."""
+    try:
+        function(*arguments)
+    except Trap as trap:
+        return trap.code
+    return None

@@ -156,7 +156,13 @@ def test_jump_tables_work(arena: CodeArena) -> None:
 
 
 def test_unknown_symbol_is_a_load_error(arena: CodeArena) -> None:
-    text = "declare void @no_such_thing()\ndefine void @f() {\n call void @no_such_thing()\n ret void }"
+    text = """
+    declare void @no_such_thing()
+    define void @f() {
+      call void @no_such_thing()
+      ret void
+    }
+    """
     with pytest.raises(LoadError, match="no_such_thing"):
         load(arena, text)
 

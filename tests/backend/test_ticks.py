@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -18,7 +18,7 @@ from jitwasm import abi
 from jitwasm.backend.native import native
 from jitwasm.errors import Trap
 from jitwasm.trapcodes import TrapCode
-from tests.backend.machine import DIVIDE, HOST, LOAD, SPIN, Machine, signature
+from tests.backend.machine import DIVIDE, HOST, LOAD, SPIN, Machine, signature, trap_code
 from tests.backend.test_traps import run
 
 LOOP = """
@@ -150,7 +150,7 @@ def in_thread(function: Callable[..., Any], *arguments: Any) -> Callable[[], Any
 
 
 def test_a_long_call_lets_other_threads_run(machine: Machine) -> None:
-    spin = machine.function("spin", "i32 -> i32")
+    spin = machine.function("spin")
     expected = spin(300_000_000)
 
     def work() -> tuple[int, int]:
@@ -168,7 +168,7 @@ def test_a_long_call_lets_other_threads_run(machine: Machine) -> None:
 
 
 def test_a_long_call_on_the_main_thread_lets_others_run(machine: Machine) -> None:
-    spin = machine.function("spin", "i32 -> i32")
+    spin = machine.function("spin")
     stop, turns = threading.Event(), [0]
 
     def count() -> None:
@@ -191,7 +191,7 @@ def test_a_long_call_on_the_main_thread_lets_others_run(machine: Machine) -> Non
 
 
 def test_short_calls_release_nothing(machine: Machine) -> None:
-    spin = machine.function("spin", "i32 -> i32")
+    spin = machine.function("spin")
 
     def work() -> int:
         with variable("jw_tick_ns", 1_000_000):
@@ -203,7 +203,7 @@ def test_short_calls_release_nothing(machine: Machine) -> None:
 
 
 def test_timer_goes_off_when_nothing_happens(machine: Machine) -> None:
-    spin = machine.function("spin", "i32 -> i32")
+    spin = machine.function("spin")
 
     def work() -> tuple[int, int, int]:
         spin(1)
@@ -277,11 +277,11 @@ def test_bulk_operations_do_not_keep_the_gil() -> None:
 
 
 def test_release_gil_option(machine: Machine) -> None:
-    spin = machine.function("spin", "i32 -> i32", release_gil=True)
-    divide = machine.function("divide", "i32 i32 -> i32", release_gil=True)
-    host = machine.function("host", "i32 -> i32", release_gil=True)
+    spin = machine.function("spin", release_gil=True)
+    divide = machine.function("divide", release_gil=True)
+    host = machine.function("host", release_gil=True)
     machine.host(0, "i32 -> i32", lambda x: x + 1)
-    expected = machine.function("spin", "i32 -> i32")(1000)
+    expected = machine.function("spin")(1000)
     for _ in range(100):
         assert spin(1000) == expected
         assert host(3) == 4
@@ -341,16 +341,13 @@ def deadline(seconds: float) -> Iterator[None]:
         native().set_deadline(old)
 
 
-def trap_code(function: Callable[..., Any], *arguments: object) -> TrapCode:
-    with pytest.raises(Trap) as caught:
-        function(*arguments)
-    return caught.value.code
-
-
 @pytest.mark.parametrize("thread", ["main", "other"])
 @pytest.mark.parametrize("seconds", [0.0, 0.002, 0.05])
 def test_deadline_stops_an_endless_loop(machine: Machine, thread: str, seconds: float) -> None:
-    forever, divide = machine.function("forever", "->"), machine.function("divide", "i32 i32 -> i32")
+    forever, divide = (
+        machine.function("forever"),
+        machine.function("divide"),
+    )
 
     def work() -> None:
         for _ in range(3):
@@ -362,7 +359,7 @@ def test_deadline_stops_an_endless_loop(machine: Machine, thread: str, seconds: 
 
 
 def test_deadline_that_is_not_reached_does_nothing(machine: Machine) -> None:
-    spin = machine.function("spin", "i32 -> i32")
+    spin = machine.function("spin")
     expected = spin(1_000_000)
     with deadline(100):
         for _ in range(20):
@@ -370,7 +367,7 @@ def test_deadline_that_is_not_reached_does_nothing(machine: Machine) -> None:
 
 
 def test_deadline_is_kept_for_nested_and_repeated_calls(machine: Machine) -> None:
-    forever, spin = machine.function("forever", "->"), machine.function("spin", "i32 -> i32")
+    forever, spin = machine.function("forever"), machine.function("spin")
     with deadline(0.03):
         spin(1000)
         with pytest.raises(Trap, match="deadline"):
@@ -408,7 +405,7 @@ def test_deadline_set_inside_of_a_host_function(machine: Machine) -> None:
 
 def test_deadline_is_of_one_thread(machine: Machine) -> None:
     other = Machine(SPIN)
-    spin = other.function("spin", "i32 -> i32")
+    spin = other.function("spin")
     expected = spin(50_000_000)
     with deadline(0.001):
         assert in_thread(spin, 50_000_000)() == expected
@@ -429,7 +426,7 @@ def test_one_thread_at_a_time_is_inside(machine: Machine) -> None:
         return x
 
     machine.host(0, "i32 -> i32", target)
-    host = machine.function("host", "i32 -> i32")
+    host = machine.function("host")
     waits = [in_thread(lambda i=i: [host(100 * i + j) for j in range(20)]) for i in range(5)]
     for i, wait in enumerate(waits):
         assert wait() == [100 * i + j for j in range(20)]
@@ -447,7 +444,7 @@ def test_a_waiting_thread_leaves_the_gil_to_others(machine: Machine) -> None:
         return x
 
     machine.host(0, "i32 -> i32", target)
-    host, spin = machine.function("host", "i32 -> i32"), machine.function("spin", "i32 -> i32")
+    host, spin = machine.function("host"), machine.function("spin")
     first = in_thread(host, 1)
     entered.wait()
     second = in_thread(spin, 10)
@@ -460,7 +457,7 @@ def test_a_waiting_thread_leaves_the_gil_to_others(machine: Machine) -> None:
 
 
 def test_a_thread_may_enter_again(machine: Machine) -> None:
-    spin, host = machine.function("spin", "i32 -> i32"), machine.function("host", "i32 -> i32")
+    spin, host = machine.function("spin"), machine.function("host")
     machine.host(0, "i32 -> i32", lambda x: spin(x))
     assert host(10) == spin(10)
     native().enter_store(machine.env)
@@ -472,7 +469,7 @@ def test_a_thread_may_enter_again(machine: Machine) -> None:
 
 def test_deadlock_across_stores_is_an_error() -> None:
     machines = [Machine(HOST + SPIN) for _ in range(2)]
-    hosts = [m.function("host", "i32 -> i32") for m in machines]
+    hosts = [m.function("host") for m in machines]
     both = threading.Barrier(2)
     for i, machine in enumerate(machines):
         other = hosts[1 - i]
@@ -512,17 +509,17 @@ def test_deadline_holds_while_waiting(machine: Machine) -> None:
         return x
 
     machine.host(0, "i32 -> i32", target)
-    first = in_thread(machine.function("host", "i32 -> i32"), 1)
+    first = in_thread(machine.function("host"), 1)
     entered.wait()
     with deadline(0.05):
-        code = trap_code(machine.function("spin", "i32 -> i32"), 1)
+        code = trap_code(machine.function("spin"), 1)
     assert code is TrapCode.DEADLINE
     leave.set()
     first()
 
 
 def test_forked_child_does_not_wait_for_threads_that_are_gone(machine: Machine) -> None:
-    forever, spin = machine.function("spin", "i32 -> i32"), machine.function("spin", "i32 -> i32")
+    forever, spin = machine.function("spin"), machine.function("spin")
     expected = spin(100)
     wait = in_thread(forever, 1_500_000_000)
     time.sleep(0.05)
@@ -560,15 +557,18 @@ def test_fork_inside_of_a_host_function_goes_on_in_both(machine: Machine) -> Non
 def test_store_is_free_after_every_kind_of_end(machine: Machine) -> None:
     state = machine.store.state
     divide, host = (
-        machine.function("divide", "i32 i32 -> i32"),
-        machine.function("host", "i32 -> i32"),
+        machine.function("divide"),
+        machine.function("host"),
     )
     machine.host(0, "i32 -> i32", lambda x: int("x"))
-    for function, arguments in ((divide, (6, 2)), (divide, (1, 0)), (host, (1,)), (divide, ("x", 1))):
-        try:
+    for function, arguments in (
+        (divide, (6, 2)),
+        (divide, (1, 0)),
+        (host, (1,)),
+        (divide, ("x", 1)),
+    ):
+        with suppress(Trap, ValueError, TypeError):
             function(*arguments)
-        except (Trap, ValueError, TypeError):
-            pass
         assert (state.owner, state.depth, state.waiters) == (None, 0, 0)
 
 
@@ -578,7 +578,7 @@ def test_store_is_free_after_every_kind_of_end(machine: Machine) -> None:
 def test_mixed_work_on_many_threads() -> None:
     shared = Machine(LOAD + DIVIDE + HOST + SPIN + LOOP, opt=2)
     shared.host(0, "i32 -> i32", lambda x: x)
-    expected = shared.function("spin", "i32 -> i32")(10_000)
+    expected = shared.function("spin")(10_000)
     stop = time.monotonic() + 2
     texts = LOAD + DIVIDE + HOST + SPIN + LOOP
 
@@ -593,7 +593,7 @@ def test_mixed_work_on_many_threads() -> None:
             if x == 7:
                 raise error
             if x == 3:
-                return int(own.function("spin", "i32 -> i32")(10_000))
+                return int(own.function("spin")(10_000))
             return x
 
         own.host(0, "i32 -> i32", target, ("fast", "ctypes")[number % 2])
@@ -602,14 +602,14 @@ def test_mixed_work_on_many_threads() -> None:
         spin_then_load = own.function("spin_then_load", "i32 i32 -> i32")
         while time.monotonic() < stop:
             for machine in (own, shared):
-                assert machine.function("spin", "i32 -> i32")(10_000) == expected
-                assert trap_code(machine.function("divide", "i32 i32 -> i32"), 1, 0) == 2
+                assert machine.function("spin")(10_000) == expected
+                assert trap_code(machine.function("divide"), 1, 0) == 2
             assert trap_code(spin_then_load, 2_000_000, 1 << 30) == 5
             with pytest.raises(Mine) as caught:
                 loop(20, 100_000)
             assert caught.value is error
             with deadline(0.002):
-                assert trap_code(own.function("forever", "->")) is TrapCode.DEADLINE
+                assert trap_code(own.function("forever")) is TrapCode.DEADLINE
             rounds += 1
         return rounds
 
@@ -626,7 +626,7 @@ def test_ctrl_c_stops_a_loop() -> None:
     done = run(
         """
         machine = Machine(SPIN + DIVIDE)
-        forever, divide = machine.function("forever", "->"), machine.function("divide", "i32 i32 -> i32")
+        forever, divide = machine.function("forever"), machine.function("divide")
         for _ in range(3):
             threading.Timer(0.15, os.kill, (os.getpid(), signal.SIGINT)).start()
             try:
@@ -643,7 +643,7 @@ def test_ctrl_c_in_a_waiting_main_thread() -> None:
     done = run(
         """
         machine = Machine(SPIN)
-        forever, spin = machine.function("forever", "->"), machine.function("spin", "i32 -> i32")
+        forever, spin = machine.function("forever"), machine.function("spin")
         threading.Thread(target=forever, daemon=True).start()
         time.sleep(0.1)
         threading.Timer(0.15, os.kill, (os.getpid(), signal.SIGINT)).start()
@@ -661,14 +661,14 @@ def test_signal_handlers_run_while_wasm_runs() -> None:
     done = run(
         """
         machine, other = Machine(SPIN + DIVIDE), Machine(SPIN + DIVIDE)
-        spin = machine.function("spin", "i32 -> i32")
-        divide = other.function("divide", "i32 i32 -> i32")
+        spin = machine.function("spin")
+        divide = other.function("divide")
         expected = spin(500_000_000)
         seen = []
         def handler(number, frame):
             seen.append(divide(8, 2))
             trap(divide, 1, 0)
-            other.function("spin", "i32 -> i32")(20_000_000)
+            other.function("spin")(20_000_000)
         signal.signal(signal.SIGUSR1, handler)
         def send():
             for _ in range(4):
@@ -687,12 +687,33 @@ def test_signal_handlers_run_while_wasm_runs() -> None:
     assert (done.returncode, done.stdout) == (0, "fine\n"), done.stderr
 
 
+def test_signal_handler_cannot_enter_what_it_interrupted() -> None:
+    # The handler is run between two instructions: the instance may be in the midst of anything.
+    done = run(
+        """
+        machine = Machine(SPIN + DIVIDE)
+        forever, divide = machine.function("forever"), machine.function("divide")
+        signal.signal(signal.SIGUSR1, lambda number, frame: divide(1, 1))
+        threading.Timer(0.15, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        try:
+            forever()
+        except RuntimeError as error:
+            print(type(error).__name__, error)
+        assert divide(6, 3) == 2
+        assert machine.store.state.depth == 0
+        """
+    )
+    assert done.returncode == 0, done.stderr
+    message = "a signal handler cannot enter an instance that it has interrupted"
+    assert done.stdout == f"RuntimeError {message}\n"
+
+
 def test_asyncio_goes_on_beside_a_call() -> None:
     done = run(
         """
         import asyncio
         machine = Machine(SPIN)
-        spin = machine.function("spin", "i32 -> i32")
+        spin = machine.function("spin")
         async def main():
             turns = 0
             task = asyncio.create_task(asyncio.to_thread(spin, 400_000_000))

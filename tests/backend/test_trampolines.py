@@ -28,7 +28,9 @@ def ways(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def bind(machine: Machine, type_: str, target: Callable[..., Any], ways: str, slot: int = 0) -> None:
+def bind(
+    machine: Machine, type_: str, target: Callable[..., Any], ways: str, slot: int = 0
+) -> None:
     runtime = native()
     if ways == "fast":
         runtime._adapters.heat("trampoline", signature(type_), False)
@@ -107,7 +109,7 @@ def test_exception_is_the_same_object_with_its_traceback(ways: str) -> None:
 
     machine = Machine(HOST)
     bind(machine, "i32 -> i32", host, ways)
-    call = machine.function("host", "i32 -> i32")
+    call = machine.function("host")
     before = sys.getrefcount(error)
     for _ in range(3):
         error.__traceback__ = None
@@ -131,7 +133,7 @@ def test_any_exception_passes(ways: str, kind: type[BaseException]) -> None:
     machine = Machine(HOST)
     bind(machine, "i32 -> i32", host, ways)
     with pytest.raises(kind):
-        machine.function("host", "i32 -> i32")(1)
+        machine.function("host")(1)
 
 
 def test_context_and_cause_stay(ways: str) -> None:
@@ -147,7 +149,7 @@ def test_context_and_cause_stay(ways: str) -> None:
         raise LookupError("outer")
     except LookupError as outer:
         with pytest.raises(TypeError, match="second") as caught:
-            machine.function("host", "i32 -> i32")(1)
+            machine.function("host")(1)
         assert isinstance(caught.value.__cause__, ValueError)
         first = caught.value.__context__
         assert first is caught.value.__cause__
@@ -158,7 +160,7 @@ def test_result_is_converted_as_an_argument_is(ways: str) -> None:
     machine = Machine(HOST)
     results: list[object] = []
     bind(machine, "i32 -> i32", lambda x: results[0], ways)
-    call = machine.function("host", "i32 -> i32")
+    call = machine.function("host")
 
     class Index:
         def __index__(self) -> int:
@@ -170,7 +172,9 @@ def test_result_is_converted_as_an_argument_is(ways: str) -> None:
     for value in (None, "x", 1.5, (1,)):
         results[:] = [value]
         name = type(value).__name__
-        with pytest.raises(TypeError, match=rf"result 1 of .*\(\) must be an int \(i32\), not {name}"):
+        with pytest.raises(
+            TypeError, match=rf"result 1 of .*\(\) must be an int \(i32\), not {name}"
+        ):
             call(0)
     for value in (2**32, -(2**31) - 1, 10**50):
         results[:] = [value]
@@ -283,8 +287,8 @@ def test_calls_leak_nothing(ways: str) -> None:
 
 def test_wasm_python_wasm_nesting(ways: str) -> None:
     machine = Machine(HOST + LOAD + DIVIDE)
-    host, load = machine.function("host", "i32 -> i32"), machine.function("load", "i32 -> i32")
-    divide = machine.function("divide", "i32 i32 -> i32")
+    host, load = machine.function("host"), machine.function("load")
+    divide = machine.function("divide")
     depth: list[int] = []
 
     def target(x: int) -> int:
@@ -314,7 +318,7 @@ def test_wasm_python_wasm_nesting(ways: str) -> None:
 
 def test_endless_recursion_through_python_is_a_recursion_error(ways: str) -> None:
     machine = Machine(HOST)
-    host = machine.function("host", "i32 -> i32")
+    host = machine.function("host")
     bind(machine, "i32 -> i32", lambda x: host(x), ways)
     for _ in range(2):
         with pytest.raises(RecursionError):
@@ -335,7 +339,7 @@ def test_builtins_and_objects_are_callable(ways: str) -> None:
             return x * self.n
 
     machine = Machine(HOST)
-    host = machine.function("host", "i32 -> i32")
+    host = machine.function("host")
     for target, expected in ((abs, 5), (Adder(10), 5), (Adder(3).method, -15), (int, -5)):
         bind(machine, "i32 -> i32", target, ways)
         assert host(-5) == expected
@@ -345,7 +349,7 @@ def test_wrong_arity_is_pythons_type_error(ways: str) -> None:
     machine = Machine(HOST)
     bind(machine, "i32 -> i32", lambda: 1, ways)
     with pytest.raises(TypeError, match="positional argument"):
-        machine.function("host", "i32 -> i32")(1)
+        machine.function("host")(1)
 
 
 def test_host_function_is_switched_to_the_fast_path() -> None:
@@ -390,7 +394,7 @@ def test_target_lives_as_long_as_the_host_function() -> None:
     machine.host(0, "i32 -> i32", target)
     del target
     gc.collect()
-    assert machine.function("host", "i32 -> i32")(3) == 3
+    assert machine.function("host")(3) == 3
     machine.keep.clear()
     gc.collect()
     assert gone() is None
@@ -437,10 +441,10 @@ def test_c_function_with_stack_arguments() -> None:
 
 def test_c_function_may_call_wasm_again() -> None:
     machine = Machine(HOST + DIVIDE)
-    divide = machine.function("divide", "i32 i32 -> i32")
+    divide = machine.function("divide")
     callback = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int32)(lambda x: divide(100, x))
     machine.c(0, "i32 -> i32", callback)
-    assert machine.function("host", "i32 -> i32")(7) == 14
+    assert machine.function("host")(7) == 14
 
 
 def test_c_function_has_at_most_one_result() -> None:

@@ -19,7 +19,7 @@ import pytest
 from jitwasm.backend.native import native
 from jitwasm.errors import StackOverflow, Trap
 from jitwasm.trapcodes import TrapCode
-from tests.backend.machine import DIVIDE, HOST, LOAD, PAGE, RECURSE, Machine
+from tests.backend.machine import DIVIDE, HOST, LOAD, PAGE, RECURSE, Machine, trap_code
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -120,7 +120,7 @@ def test_every_code_has_its_message(machine: Machine, code: TrapCode) -> None:
 
 @pytest.mark.parametrize("address", [PAGE, PAGE - 3, 1 << 20, 0xFFFFFFFF])
 def test_load_out_of_bounds(machine: Machine, address: int) -> None:
-    load = machine.function("load", "i32 -> i32")
+    load = machine.function("load")
     trap = trap_of(load, address)
     assert trap.code is TrapCode.OUT_OF_BOUNDS_MEMORY
     assert load(PAGE - 4) == 0
@@ -134,7 +134,7 @@ def test_hardware_exceptions_in_wasm_code(machine: Machine) -> None:
 
 
 def test_stack_overflow(machine: Machine) -> None:
-    recurse = machine.function("recurse", "i32 -> i32")
+    recurse = machine.function("recurse")
     for _ in range(3):
         trap = trap_of(recurse, -1)
         assert trap.code is TrapCode.STACK_OVERFLOW
@@ -151,16 +151,14 @@ def test_a_fault_in_a_loop_that_became_a_call_is_a_trap(machine: Machine) -> Non
     machine.memory.view(0, PAGE)[:] = bytes(PAGE)
 
 
-def depth_of(machine: Machine) -> int:
-    """How deep `recurse` goes: a little less than where it traps."""
-    recurse = machine.function("recurse", "i32 -> i32")
-    low, high = 1000, 10_000_000
+def deepest(function: Callable[[int], object]) -> int:
+    """The largest argument with which it does not overflow the stack."""
+    low, high = 100, 10_000_000
     while high - low > 1:
         middle = (low + high) // 2
-        try:
-            recurse(middle)
+        if trap_code(function, middle) is None:
             low = middle
-        except StackOverflow:
+        else:
             high = middle
     return low
 
@@ -168,42 +166,25 @@ def depth_of(machine: Machine) -> int:
 def test_stack_overflow_in_runtime_code(machine: Machine) -> None:
     fill = machine.function("deep_fill", "i32 i64 i64 ->")
     # Wherever the end of the stack is met, in wasm code, in the helper, in libc: it is a trap.
-    low, high = 1000, 10_000_000
-    while high - low > 1:
-        middle = (low + high) // 2
-        try:
-            fill(middle, 0, 10)
-            low = middle
-        except StackOverflow:
-            high = middle
+    low = deepest(lambda depth: fill(depth, 0, 10))
     for depth in range(low - 60, low + 20):
         for length in (10, 100_000):
-            try:
-                fill(depth, 0, length)
-            except StackOverflow:
-                pass
-            except Trap as trap:
-                assert trap.code is TrapCode.OUT_OF_BOUNDS_MEMORY
+            # 100 000 bytes are out of bounds.
+            assert trap_code(fill, depth, 0, length) in (
+                None if length == 10 else TrapCode.OUT_OF_BOUNDS_MEMORY,
+                TrapCode.STACK_OVERFLOW,
+            )
     fill(5, 0, 10)
     machine.memory.view(0, PAGE)[:] = bytes(PAGE)
 
 
 @pytest.mark.parametrize("calls", ["fast", "ctypes"])
-def test_no_host_function_is_called_near_the_end_of_the_stack(
-    machine: Machine, calls: str
-) -> None:
+def test_no_host_function_is_called_near_the_end_of_the_stack(machine: Machine, calls: str) -> None:
     called: list[int] = []
     machine.host(0, "i32 -> i32", lambda x: called.append(x) or 5, calls)
     deep = machine.function("deep_host", "i32 -> i32")
     assert deep(100) == 5
-    low, high = 100, 10_000_000
-    while high - low > 1:
-        middle = (low + high) // 2
-        try:
-            assert deep(middle) == 5
-            low = middle
-        except StackOverflow:
-            high = middle
+    low = deepest(deep)
     del called[:]
     for depth in (low + 2000, low + 4000, low + 6000):
         assert trap_of(deep, depth).code is TrapCode.STACK_OVERFLOW
@@ -218,12 +199,12 @@ def test_frames_name_the_functions(machine: Machine) -> None:
     assert all(frame.code_offset > 0 for frame in trap.frames[1:])
     assert str(trap).splitlines()[0] == "out of bounds memory access"
     assert "test.middle (wasm-function[" in str(trap)
-    trap = trap_of(machine.function("divide", "i32 i32 -> i32"), 1, 0)
+    trap = trap_of(machine.function("divide"), 1, 0)
     assert [frame.name for frame in trap.frames] == ["divide"]
 
 
 def test_frames_of_a_deep_recursion_are_bounded(machine: Machine) -> None:
-    trap = trap_of(machine.function("recurse", "i32 -> i32"), -1)
+    trap = trap_of(machine.function("recurse"), -1)
     assert 10 <= len(trap.frames) <= 100
     assert {frame.name for frame in trap.frames} == {"recurse"}
 
@@ -236,7 +217,7 @@ def test_frames_lead_through_the_runtimes_helpers(machine: Machine) -> None:
 
 def test_frames_outlive_the_code() -> None:
     machine = Machine(LOAD)
-    trap = trap_of(machine.function("load", "i32 -> i32"), 1 << 20)
+    trap = trap_of(machine.function("load"), 1 << 20)
     del machine
     gc.collect()
     other = Machine(LOAD.replace("@load", "@other"))
@@ -246,7 +227,7 @@ def test_frames_outlive_the_code() -> None:
 
 
 def test_each_trap_has_its_own_frames(machine: Machine) -> None:
-    load = machine.function("load", "i32 -> i32")
+    load = machine.function("load")
     first = trap_of(load, 1 << 20)
     second = trap_of(machine.function("outer", "i32 -> i32"), 1 << 20)
     third = trap_of(load, 1 << 20)
@@ -254,7 +235,7 @@ def test_each_trap_has_its_own_frames(machine: Machine) -> None:
 
 
 def test_traceback_shows_python_frames_only(machine: Machine) -> None:
-    trap = trap_of(machine.function("divide", "i32 i32 -> i32"), 1, 0)
+    trap = trap_of(machine.function("divide"), 1, 0)
     names = [frame.name for frame in traceback.extract_tb(trap.__traceback__)]
     assert names == ["trap_of"]
     assert trap.__context__ is None
@@ -262,15 +243,12 @@ def test_traceback_shows_python_frames_only(machine: Machine) -> None:
 
 def test_thousands_of_traps_leave_nothing(machine: Machine) -> None:
     load, divide = (
-        machine.function("load", "i32 -> i32"),
-        machine.function("divide", "i32 i32 -> i32"),
+        machine.function("load"),
+        machine.function("divide"),
     )
     for _ in range(3000):
         for function, arguments in ((load, (1 << 20,)), (divide, (1, 0))):
-            try:
-                function(*arguments)
-            except Trap:
-                pass
+            assert trap_code(function, *arguments)
     assert machine.store.state.depth == 0
     assert machine.store.state.owner is None
     assert divide(6, 3) == 2
@@ -282,16 +260,13 @@ def test_traps_on_several_threads(machine: Machine) -> None:
     machines = [Machine(texts) for _ in range(4)]
 
     def work(own: Machine) -> None:
-        load = own.function("load", "i32 -> i32")
-        divide = own.function("divide", "i32 i32 -> i32")
-        recurse = own.function("recurse", "i32 -> i32")
+        load = own.function("load")
+        divide = own.function("divide")
+        recurse = own.function("recurse")
         count = 0
         for _ in range(200):
             for function, arguments in ((load, (1 << 20,)), (divide, (1, 0)), (recurse, (-1,))):
-                try:
-                    function(*arguments)
-                except Trap:
-                    count += 1
+                count += trap_code(function, *arguments) is not None
             assert divide(9, 3) == 3
         counts.append(count)
 
@@ -308,7 +283,7 @@ def test_stack_overflow_on_threads_with_small_stacks(machine: Machine) -> None:
 
     def work() -> None:
         try:
-            machine.function("recurse", "i32 -> i32")(-1)
+            machine.function("recurse")(-1)
         except Trap as trap:
             results.append(trap.code)
 
@@ -323,7 +298,7 @@ def test_stack_overflow_on_threads_with_small_stacks(machine: Machine) -> None:
 
 
 def test_many_short_threads(machine: Machine) -> None:
-    divide = machine.function("divide", "i32 i32 -> i32")
+    divide = machine.function("divide")
     failures: list[object] = []
 
     def work() -> None:
@@ -348,7 +323,10 @@ def test_many_short_threads(machine: Machine) -> None:
 
 
 def test_traps_in_a_forked_child(machine: Machine) -> None:
-    load, recurse = machine.function("load", "i32 -> i32"), machine.function("recurse", "i32 -> i32")
+    load, recurse = (
+        machine.function("load"),
+        machine.function("recurse"),
+    )
     trap_of(load, 1 << 20)
     pid = os.fork()
     if pid == 0:
@@ -370,7 +348,7 @@ def run(code: str, *options: str) -> subprocess.CompletedProcess[str]:
     from jitwasm.errors import Trap
     def make():
         machine = Machine(LOAD + DIVIDE + RECURSE + HOST)
-        return machine, machine.function("load", "i32 -> i32"), machine.function("divide", "i32 i32 -> i32")
+        return machine, machine.function("load"), machine.function("divide")
     def trap(function, *arguments):
         try:
             function(*arguments)
@@ -471,7 +449,7 @@ def test_true_crash_inside_a_host_function_kills(when: str) -> None:
             faulthandler.enable()
             other = make()
         machine.host(0, "i32 -> i32", lambda x: len(ctypes.string_at(8)))
-        machine.function("host", "i32 -> i32")(1)
+        machine.function("host")(1)
         """
     )
     assert done.returncode == -11
@@ -522,7 +500,7 @@ def test_daemon_threads_in_wasm_code_do_not_disturb_the_exit() -> None:
         import atexit
         machines = [Machine(SPIN + LOAD) for _ in range(3)]
         for own in machines:
-            threading.Thread(target=own.function("forever", "->"), daemon=True).start()
+            threading.Thread(target=own.function("forever"), daemon=True).start()
         time.sleep(0.1)
         class Slow:
             def __del__(self):
@@ -557,11 +535,11 @@ def test_hooks_may_replace_the_exception() -> None:
 
 
 def test_entry_near_the_end_of_the_stack_is_refused() -> None:
-    # Python itself must survive the recursion, which 3.12 and later prevent by a limit of their own.
+    # 3.12 and later have a limit of their own, which is met first.
     done = run(
         """
         machine, load, divide = make()
-        host = machine.function("host", "i32 -> i32")
+        host = machine.function("host")
         machine.host(0, "i32 -> i32", lambda x: host(x + 1))
         sys.setrecursionlimit(10**6)
         try:

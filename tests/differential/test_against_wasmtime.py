@@ -106,7 +106,9 @@ class Comparison:
         self.source = random.Random(seed)
         strict = seed % len(_FLAVOURS) != _WITHOUT_MEMORY
         level = (0, 2)[seed // len(_FLAVOURS) % 2]
-        self.ours = adapter.JitwasmEngine(jitwasm.Config(opt_level=level, strict=strict))
+        bounds = ("guard", "guard", "explicit")[seed // 20 % 3]
+        config = jitwasm.Config(opt_level=level, strict=strict, bounds=bounds)
+        self.ours = adapter.JitwasmEngine(config)
         self.module = self.ours.compile(binary)
         self.binary = binary
 

@@ -29,6 +29,7 @@ INVALID = {
         "type mismatch"
     ),
     "(func (local.set 1 (i32.const 1)))": "unknown local 1",
+    "(func (loop (local.set 1 (i32.const 1))))": "unknown local 1",
     "(func (drop (global.get 0)))": "unknown global 0",
     "(global i32 (i32.const 1)) (func (global.set 0 (i32.const 1)))": "immutable global",
     "(func (call 7))": "unknown function 7",
@@ -41,15 +42,11 @@ INVALID = {
         "unknown elem segment 3"
     ),
     """(table 1 funcref) (table 1 externref)
-       (func (table.copy 0 1 (i32.const 0) (i32.const 0) (i32.const 0)))""": (
-        "type mismatch"
-    ),
+       (func (table.copy 0 1 (i32.const 0) (i32.const 0) (i32.const 0)))""": ("type mismatch"),
     "(func (drop (ref.func 0)))": "undeclared function reference",
     "(func (local (ref func)) (drop (local.get 0)))": "uninitialized local 0",
     """(func (param (ref func)) (local (ref func))
-         (block (local.set 1 (local.get 0))) (drop (local.get 1)))""": (
-        "uninitialized local 1"
-    ),
+         (block (local.set 1 (local.get 0))) (drop (local.get 1)))""": ("uninitialized local 1"),
     "(func (result i32) (return_call 1)) (func (result i64) (i64.const 1))": "type mismatch",
     "(type $t (func)) (func (param funcref) (call_ref $t (local.get 0)))": "type mismatch",
     "(func (param i32) (drop (ref.is_null (local.get 0))))": "type mismatch",

@@ -17,6 +17,7 @@ from tests.support.wat import wat
 
 __all__ = ["body_lines", "translate", "translate_text", "verify"]
 
+
 def translate(binary: bytes, config: Config | None = None) -> tuple[ModuleInfo, list[FunctionIR]]:
     """Decode a module and translate all its functions."""
     config = config or Config()
@@ -31,15 +32,18 @@ def translate(binary: bytes, config: Config | None = None) -> tuple[ModuleInfo, 
             functions.append(translator.translate(event))
     return parser.info, functions
 
+
 def verify(info: ModuleInfo, functions: Sequence[FunctionIR]) -> None:
     """LLVM's assembler and verifier accept the functions as one unit."""
     llvm.parse_assembly(unit_text(functions, info.layout)).verify()
+
 
 def translate_text(text: str, config: Config | None = None) -> list[FunctionIR]:
     """Translate a module in the text format; what comes out is valid LLVM IR."""
     info, functions = translate(wat(text), config)
     verify(info, functions)
     return functions
+
 
 def body_lines(function: FunctionIR) -> list[str]:
     """The lines between the braces, without indentation."""

@@ -42,7 +42,7 @@ PUSH = INSTRUCTIONS["push"]
 POP = INSTRUCTIONS["pop"]
 
 
-class Unsupported(Exception):  # noqa: N818
+class Unsupported(Exception):
     """The function contains something that this tier does not cover."""
 
 

@@ -40,10 +40,10 @@ __all__ = [
     "RDX",
     "RSI",
     "RSP",
+    "VMCTX",
     "Condition",
     "Instruction",
     "Spec",
-    "VMCTX",
     "imm8",
     "imm32",
     "move_immediate",
@@ -194,6 +194,57 @@ ENCODINGS: list[tuple[str, str, str, str]] = [
     ("orps", "VEX.128.NP.0F.W0 56 /r", "vorps", ""),
     ("xorps", "VEX.128.NP.0F.W0 57 /r", "vxorps", ""),
     ("pcmpeqd", "VEX.128.66.0F.W0 76 /r", "vpcmpeqd", ""),
+    *(
+        (name, f"VEX.128.66.{where}.W0 {code:02X} /r", f"v{name}", "")
+        for where, names in (
+            (
+                "0F",
+                "paddb FC paddw FD paddd FE paddq D4 psubb F8 psubw F9 psubd FA psubq FB paddsb EC "
+                "paddsw ED paddusb DC paddusw DD psubsb E8 psubsw E9 psubusb D8 psubusw D9 "
+                "pmullw D5 pmuludq F4 pmaddwd F5 pminsw EA pminub DA pmaxsw EE pmaxub DE pavgb E0 "
+                "pavgw E3 pcmpeqb 74 pcmpeqw 75 pcmpgtb 64 pcmpgtw 65 pcmpgtd 66 pand DB pandn DF "
+                "por EB pxor EF packsswb 63 packuswb 67 packssdw 6B punpcklbw 60 punpckldq 62 "
+                "punpcklqdq 6C punpckhbw 68 psllw F1 pslld F2 psllq F3 psraw E1 psrad E2 psrlw D1 "
+                "psrld D2 psrlq D3 pmovmskb D7 movmskpd 50 cvttpd2dq E6 cvtpd2ps 5A",
+            ),
+            (
+                "0F38",
+                "pmulld 40 pmuldq 28 pmaddubsw 04 pmulhrsw 0B pminsb 38 pminsd 39 pminuw 3A "
+                "pminud 3B pmaxsb 3C pmaxsd 3D pmaxuw 3E pmaxud 3F pabsb 1C pabsw 1D pabsd 1E "
+                "pcmpeqq 29 pcmpgtq 37 packusdw 2B pshufb 00 pmovsxbw 20 pmovsxwd 23 pmovsxdq 25 "
+                "pmovzxbw 30 pmovzxwd 33 pmovzxdq 35 ptest 17 pbroadcastb 78 pbroadcastw 79 "
+                "pbroadcastd 58 pbroadcastq 59",
+            ),
+        )
+        for name, code in zip(names.split()[::2], (int(c, 16) for c in names.split()[1::2]))
+    ),
+    ("movmskps", "VEX.128.NP.0F.W0 50 /r", "vmovmskps", ""),
+    ("cvtdq2ps", "VEX.128.NP.0F.W0 5B /r", "vcvtdq2ps", ""),
+    ("cvtdq2pd", "VEX.128.F3.0F.W0 E6 /r", "vcvtdq2pd", ""),
+    ("cvttps2dq", "VEX.128.F3.0F.W0 5B /r", "vcvttps2dq", ""),
+    ("cvtps2pd", "VEX.128.NP.0F.W0 5A /r", "vcvtps2pd", ""),
+    ("pshufd", "VEX.128.66.0F.W0 70 /r ib", "vpshufd", ""),
+    ("shufps", "VEX.128.NP.0F.W0 C6 /r ib", "vshufps", ""),
+    ("cmpps", "VEX.128.NP.0F.W0 C2 /r ib", "vcmpps", ""),
+    ("cmppd", "VEX.128.66.0F.W0 C2 /r ib", "vcmppd", ""),
+    ("roundps", "VEX.128.66.0F3A.W0 08 /r ib", "vroundps", ""),
+    ("roundpd", "VEX.128.66.0F3A.W0 09 /r ib", "vroundpd", ""),
+    ("insertps", "VEX.128.66.0F3A.W0 21 /r ib", "vinsertps", ""),
+    ("pinsrb", "VEX.128.66.0F3A.W0 20 /r ib", "vpinsrb", ""),
+    ("pinsrw", "VEX.128.66.0F.W0 C4 /r ib", "vpinsrw", ""),
+    ("pinsrd", "VEX.128.66.0F3A.W0 22 /r ib", "vpinsrd", ""),
+    ("pinsrq", "VEX.128.66.0F3A.W1 22 /r ib", "vpinsrq", ""),
+    ("pextrb", "VEX.128.66.0F3A.W0 14 /r ib", "vpextrb", ""),
+    ("pextrw", "VEX.128.66.0F3A.W0 15 /r ib", "vpextrw", ""),
+    ("pextrd", "VEX.128.66.0F3A.W0 16 /r ib", "vpextrd", ""),
+    ("pextrq", "VEX.128.66.0F3A.W1 16 /r ib", "vpextrq", ""),
+    ("fmadd213ps", "VEX.128.66.0F38.W0 A8 /r", "vfmadd213ps", ""),
+    ("fmadd213pd", "VEX.128.66.0F38.W1 A8 /r", "vfmadd213pd", ""),
+    ("fnmadd213ps", "VEX.128.66.0F38.W0 AC /r", "vfnmadd213ps", ""),
+    ("fnmadd213pd", "VEX.128.66.0F38.W1 AC /r", "vfnmadd213pd", ""),
+    ("blendvps", "VEX.128.66.0F3A.W0 4A /r ib", "vblendvps", ""),
+    ("blendvpd", "VEX.128.66.0F3A.W0 4B /r ib", "vblendvpd", ""),
+    ("pblendvb", "VEX.128.66.0F3A.W0 4C /r ib", "vpblendvb", ""),
     *(
         (f"{name}i", f"VEX.128.66.0F.W0 {code:02X} /{digit} ib", f"v{name}", "")
         for name, code, digit in (

@@ -36,7 +36,7 @@ from jitwasm.backend.baseline.operands import (
     XMM,
     XMM_MASK,
 )
-from jitwasm.backend.baseline.program import INT, FLOAT, OVERFLOW, CallPlan
+from jitwasm.backend.baseline.program import FLOAT, INT, OVERFLOW, CallPlan
 from jitwasm.libcalls import LIBCALLS
 from jitwasm.trapcodes import TrapCode
 from jitwasm.types import I64 as I64_TYPE
@@ -147,15 +147,16 @@ def _emit_call(f: FunctionCompiler, plan: CallPlan, callee: Callee, pos: int) ->
     if len(results) == 1:
         type_ = results[0][0]
         if type_ < 2:
+            f.free &= ~(1 << RAX)
             i = target_of(f, pos)
             if i >= 0:
+                f.free |= 1 << RAX
                 f.out += (_MOV64.rr if type_ else _MOV32)[f.pins[i] << 4 | RAX]
                 if f.code[pos] == LOCAL_TEE:
                     f.stack.append(f.locals[i])
                 return pos + 2
             if type_ == I32:
                 f.out += _WIDEN_RAX
-            f.free &= ~(1 << RAX)
             f.stack.append(RAX << PAYLOAD | type_ << 3 | REG)
         else:
             f.xfree &= ~1

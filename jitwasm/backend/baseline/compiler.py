@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-
 from jitwasm.backend.baseline import (
     calls,
     control,
@@ -13,6 +12,8 @@ from jitwasm.backend.baseline import (
     integers,
     memory,
     references,
+    simd,
+    simd_memory,
     variables,
 )
 from jitwasm.backend.baseline.allocator import Unsupported
@@ -21,10 +22,7 @@ from jitwasm.backend.baseline.operands import CONST, I32, PAYLOAD
 from jitwasm.backend.baseline.program import Declarations, InstructionRow, Program
 from jitwasm.backend.baseline.prologue import place_locals
 
-__all__ = ["REQUIRED_FEATURES", "BaselineCompiler", "Unsupported"]
-
-REQUIRED_FEATURES = ("avx", "bmi2", "lzcnt", "bmi", "popcnt")
-"""What the code takes for granted, as LLVM names it."""
+__all__ = ["BaselineCompiler", "Unsupported"]
 
 _HANDLERS: dict[str, Handler] = {
     **control.ROWS,
@@ -35,6 +33,8 @@ _HANDLERS: dict[str, Handler] = {
     **memory.ROWS,
     **calls.ROWS,
     **references.ROWS,
+    **simd.ROWS,
+    **simd_memory.ROWS,
 }
 
 

@@ -37,7 +37,7 @@ from jitwasm.backend.baseline.operands import (
     V128,
     XMM_MASK,
 )
-from jitwasm.backend.baseline.program import FLOAT, INT, OVERFLOW, CallPlan, Program
+from jitwasm.backend.baseline.program import FLOAT, INT, CallPlan, Program
 from jitwasm.trapcodes import TrapCode
 
 __all__ = ["BLOCK", "ELSE", "FUNCTION", "IF", "LOOP", "Frame", "FunctionCompiler", "Handler"]

@@ -38,7 +38,7 @@ from jitwasm.backend.baseline.operands import (
 from jitwasm.trapcodes import TrapCode
 from jitwasm.types import I64 as I64_TYPE
 
-__all__ = ["ROWS", "effective_address", "read_memarg"]
+__all__ = ["ROWS", "address"]
 
 _LIMIT = 0x7FFFFF00
 """Static offsets below it fit into a displacement, with room for the parts of an access."""
@@ -166,6 +166,23 @@ def store(f: FunctionCompiler, pos: int, row: Access) -> int:
     f.drop(index)
     f.out += op.rb[key | reg] if far else op.rx[key | reg]
     return pos
+
+
+def address(f: FunctionCompiler, pos: int, size: int) -> tuple[int, int, int, int]:
+    """Pop an index and read a memory argument: (base, index or -1, displacement, position behind).
+
+    The register is given back already: it is to be used at once.
+    """
+    operand = f.stack.pop()
+    memidx, offset, pos = read_memarg(f, pos)
+    if memidx or offset >= _LIMIT or f.program.memory_base < 0:
+        base = effective_address(f, memidx, offset, size, operand)
+        f.drop(base)
+        return base, -1, 0, pos
+    f.uses_memory = True
+    index = f.reg(operand)
+    f.drop(index)
+    return MEMORY, index, offset, pos
 
 
 def effective_address(

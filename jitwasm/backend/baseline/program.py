@@ -12,9 +12,9 @@ from typing import Any, Protocol
 
 from jitwasm.abi import VMLayout, call_conv
 from jitwasm.backend.baseline.operands import ARGUMENTS, type_code
-from jitwasm.types import DefType, FuncType, GlobalType, I64, MemoryType, TableType
+from jitwasm.types import I64, DefType, FuncType, GlobalType, MemoryType, TableType
 
-__all__ = ["CallPlan", "Declarations", "FLOAT", "INT", "InstructionRow", "OVERFLOW", "Program"]
+__all__ = ["FLOAT", "INT", "OVERFLOW", "CallPlan", "Declarations", "InstructionRow", "Program"]
 
 InstructionRow = tuple[int, str, tuple[str, ...]]
 """Code (prefixed: `prefix << 12 | sub`), mnemonic, kinds of immediates."""

@@ -13,7 +13,7 @@ from jitwasm.backend.baseline.calls import (
 )
 from jitwasm.backend.baseline.control import condition, take_if
 from jitwasm.backend.baseline.function import FunctionCompiler, Handler
-from jitwasm.backend.baseline.operands import CONST, I32, I64, KIND, PAYLOAD, REG
+from jitwasm.backend.baseline.operands import CONST, I32, I64, KIND, REG
 from jitwasm.trapcodes import TrapCode
 from jitwasm.types import I64 as I64_TYPE
 

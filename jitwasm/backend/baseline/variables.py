@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jitwasm.backend.baseline.assembler import INSTRUCTIONS, VMCTX, imm32
+from jitwasm.backend.baseline.assembler import INSTRUCTIONS, VMCTX
 from jitwasm.backend.baseline.function import STORES, FunctionCompiler, Handler
 from jitwasm.backend.baseline.operands import (
     CONST,
@@ -12,7 +12,6 @@ from jitwasm.backend.baseline.operands import (
     I32,
     I64,
     KIND,
-    LOCAL,
     PAYLOAD,
     REG,
     V128,

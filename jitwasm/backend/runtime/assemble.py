@@ -11,10 +11,7 @@ from jitwasm.backend.irtext import expand
 __all__ = [
     "ERROR",
     "HOST_FRAME",
-    "PENDING",
-    "RAISED",
     "REGISTERS",
-    "RETURNED",
     "SIGNALS",
     "TRAP_STACK",
     "WASM_PART",
@@ -24,7 +21,15 @@ __all__ = [
 ]
 
 _PARTS = {
-    "core": ("state.ll", "threads.ll", "stores.ll", "traps.ll", "signals.ll", "ticks.ll", "entry.s"),
+    "core": (
+        "state.ll",
+        "threads.ll",
+        "stores.ll",
+        "traps.ll",
+        "signals.ll",
+        "ticks.ll",
+        "entry.s",
+    ),
     "conversions": ("conversions.ll",),
     "hostcalls": ("hostcalls.ll", "hostcalls.s"),
     "libcalls": ("libcalls.ll",),
@@ -46,11 +51,8 @@ TRAP_STACK = 64 * 1024
 REGISTERS = ("rbx", "rbp", "r12", "r13", "r14", "r15", "rsp", "rip")
 """What an activation and a trap's record hold, in this order."""
 
-HOST_FRAME = {"env": 0, "ints": 8, "status": 48, "error": 56, "floats": 64, "size": 200}
+HOST_FRAME = {"env": 0, "ints": 8, "floats": 48, "size": 184}
 """What `jw_host_base` makes on the stack: the argument registers, where results go too."""
-
-PENDING, RETURNED, RAISED = 0, 1, 2
-"""`status` of a host frame, see hostcalls.ll."""
 
 SIGNALS = {"SIGILL": 4, "SIGBUS": 7, "SIGFPE": 8, "SIGSEGV": 11, "SIGURG": 23}
 
@@ -65,9 +67,6 @@ _CONSTANTS = {
     **{f"registers.{name}": 8 * i for i, name in enumerate(REGISTERS)},
     **{f"frame.{name}": offset for name, offset in HOST_FRAME.items()},
     "ERROR": ERROR,
-    "PENDING": PENDING,
-    "RETURNED": RETURNED,
-    "RAISED": RAISED,
     "RED_ZONE": RED_ZONE,
     "TRAP_STACK": TRAP_STACK,
     "BELOW_RECORD": _PAGE + TRAP_STACK,  # in a thread's mapping, besides the signal stack
@@ -78,9 +77,13 @@ _CONSTANTS = {
     "TICK_FLAGS": _SA_SIGINFO | _SA_ONSTACK | _SA_RESTART,
 }
 
-_DEFINE = re.compile(r"^define (?P<result>[^@\n]*)@(?P<name>[\w.]+)\((?P<params>.*)\)(?P<rest>[^{\n]*)\{$", re.M)
+_DEFINE = re.compile(
+    r"^define (?P<result>[^@\n]*)@(?P<name>[\w.]+)\((?P<params>.*)\)(?P<rest>[^{\n]*)\{$", re.M
+)
 _VARIABLE = re.compile(r"^@(?P<name>\w+) = (?:global (?P<type>\[[^\n]*\]|\w+)|text)", re.M)
-_EXTERNAL = re.compile(r"^(?:declare [^@\n]*@(?P<function>[\w.]+)\(|@(?P<variable>\w+) = external).*$", re.M)
+_EXTERNAL = re.compile(
+    r"^(?:declare [^@\n]*@(?P<function>[\w.]+)\(|@(?P<variable>\w+) = external).*$", re.M
+)
 _LABEL = re.compile(r"^function (\w+)$", re.M)
 
 

@@ -1,12 +1,10 @@
 ; The base of host calls: what jw_host_base and jw_host_ctypes (hostcalls.s) do with the registers
-; they have put in a frame. A hook in Python (host.py) does all the rest for any function type; it
-; writes RETURNED to the frame's status, or RAISED with the exception, so that no frame of ours shows
-; in the traceback.
+; they have put in a frame. A hook in Python (host.py) does all the rest for any function type. It
+; returns None, or the exception to raise, so that no frame of ours shows in the traceback.
 ;
-; Called through ctypes, an exception that gets out of the hook would be swallowed; the status is then
-; still PENDING. Nearly all of those are avoided by looking first for what may raise at its start:
-; signal handlers, and the recursion limit, which a call of an empty Python function tests. What is left
-; is a signal within some nanoseconds.
+; Called through ctypes, an exception that gets out of the hook would be swallowed. Nearly all of
+; those are avoided by looking first for what may raise at its start: signal handlers, and the
+; recursion limit, which the probe tests. What is left is a signal within some nanoseconds.
 
 @jw_results_format = text "OOL"
 @jw_dispatch_format = text "K"
@@ -16,11 +14,15 @@ define void @jw_host_dispatch(ptr %frame) {
 entry:
   call void @jw_leave_for_host(ptr %frame)
   %hook = load ptr, ptr @jw_hook_dispatch
-  %result = call ptr (ptr, ptr, ...) @PyObject_CallFunction(
+  %outcome = call ptr (ptr, ptr, ...) @PyObject_CallFunction(
       ptr %hook, ptr @jw_dispatch_format, ptr %frame)
-  call void @jw_raise_if_null(ptr %result)
-  call void @Py_DecRef(ptr %result)
-  call void @jw_return_from_host(ptr %frame)
+  %failed = icmp eq ptr %outcome, null
+  br i1 %failed, label %raised, label %done
+raised:
+  call void @jw_raise_pending()
+  unreachable
+done:
+  call void @jw_return_from_host(ptr %outcome)
   ret void
 }
 
@@ -34,25 +36,23 @@ entry:
 probe:
   %hook = load ptr, ptr @jw_hook_probe
   %result = call ptr (ptr, ptr, ...) @PyObject_CallFunction(ptr %hook, ptr null)
-  call void @jw_raise_if_null(ptr %result)
+  %failed = icmp eq ptr %result, null
+  br i1 %failed, label %raised, label %call
+call:
   call void @Py_DecRef(ptr %result)
   %callback = load ptr, ptr @jw_host_callback
-  call void %callback(ptr %frame)
-  call void @jw_return_from_host(ptr %frame)
-  ret void
+  %outcome = call ptr %callback(ptr %frame)
+  %swallowed = icmp eq ptr %outcome, null
+  br i1 %swallowed, label %interrupted, label %done
+interrupted:
+  %class = load ptr, ptr @PyExc_KeyboardInterrupt
+  call void @PyErr_SetNone(ptr %class)
+  br label %raised
 raised:
   call void @jw_raise_pending()
   unreachable
-}
-
-define void @jw_raise_if_null(ptr %result) {
-entry:
-  %failed = icmp eq ptr %result, null
-  br i1 %failed, label %raised, label %ok
-raised:
-  call void @jw_raise_pending()
-  unreachable
-ok:
+done:
+  call void @jw_return_from_host(ptr %outcome)
   ret void
 }
 
@@ -70,35 +70,24 @@ no_stack:
 leave:
   set 1, %act Activation.in_host
   call void @jw_reacquire(ptr %ts, ptr %act)
-  %status.p = getelementptr i8, ptr %frame, i64 <frame.status>
-  store i64 <PENDING>, ptr %status.p
   ret void
 }
 
-define void @jw_return_from_host(ptr %frame) {
+define void @jw_return_from_host(ptr %outcome) {
 entry:
-  %status.p = getelementptr i8, ptr %frame, i64 <frame.status>
-  %status = load i64, ptr %status.p
-  switch i64 %status, label %interrupted [
-    i64 <RETURNED>, label %returned
-    i64 <RAISED>, label %raised
-  ]
-interrupted:
-  %class = load ptr, ptr @PyExc_KeyboardInterrupt
-  call void @PyErr_SetNone(ptr %class)
-  call void @jw_raise_pending()
-  unreachable
+  %fine = icmp eq ptr %outcome, @_Py_NoneStruct
+  br i1 %fine, label %returned, label %raised
 raised:
-  %error.p = getelementptr i8, ptr %frame, i64 <frame.error>
-  %error = load ptr, ptr %error.p
-  %type.p = getelementptr i8, ptr %error, i64 8
-  %type = load ptr, ptr %type.p
-  call void @Py_IncRef(ptr %type)
-  %traceback = call ptr @PyException_GetTraceback(ptr %error)
-  call void @PyErr_Restore(ptr %type, ptr %error, ptr %traceback)
+  ; Restored as it is: the reference is ours, the traceback its own.
+  %class.p = getelementptr i8, ptr %outcome, i64 8
+  %class = load ptr, ptr %class.p
+  call void @Py_IncRef(ptr %class)
+  %traceback = call ptr @PyException_GetTraceback(ptr %outcome)
+  call void @PyErr_Restore(ptr %class, ptr %outcome, ptr %traceback)
   call void @jw_raise_pending()
   unreachable
 returned:
+  call void @Py_DecRef(ptr %outcome)
   %ts = call ptr @jw_thread()
   %act = get %ts ThreadState.top
   set 0, %act Activation.in_host

@@ -3,6 +3,7 @@
 @jw_key = global i32 0                  ; thread-specific key of the ThreadState
 @jw_main_tid = global i64 0             ; kernel id of Python's main thread
 @jw_altstack_size = global i64 0
+@jw_has_xsave = global i64 0            ; whether jw_interrupt can save the registers
 @jw_generation = global i64 0           ; how many forks led here
 @jw_code_lo = global i64 0              ; wasm code, in the arena
 @jw_code_hi = global i64 0

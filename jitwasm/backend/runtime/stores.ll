@@ -9,6 +9,7 @@
 ; the GIL held the graph of who waits for whom stands still. A store whose owner did not survive a
 ; fork is free.
 
+@jw_interrupted_store = text "a signal handler cannot enter an instance that it has interrupted"
 @jw_deadlock = text "deadlock: threads wait for instances that are in use by each other"
 
 ; The environment's store, for this thread: 0, or -1 with an exception set.
@@ -32,6 +33,24 @@ owned:
   %mine = icmp eq ptr %owner, %ts
   br i1 %mine, label %nest, label %others
 nest:
+  %act = get %ts ThreadState.top
+  %outside = icmp eq ptr %act, null
+  br i1 %outside, label %again_inside, label %nested
+nested:
+  %in_host = get %act Activation.in_host
+  %interrupted = icmp eq i32 %in_host, 2
+  br i1 %interrupted, label %whose, label %again_inside
+whose:
+  %act.env.word = get %act Activation.address
+  %act.env = inttoptr i64 %act.env.word to ptr
+  %act.store = get %act.env Env.store
+  %same = icmp eq ptr %act.store, %store
+  br i1 %same, label %refuse, label %again_inside
+refuse:
+  %class.2 = load ptr, ptr @PyExc_RuntimeError
+  call void @PyErr_SetString(ptr %class.2, ptr @jw_interrupted_store)
+  ret i32 -1
+again_inside:
   inc %store StoreState.depth
   ret i32 0
 others:

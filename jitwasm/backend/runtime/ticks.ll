@@ -317,6 +317,10 @@ done:
 ; functions use under the stack pointer. Not where Python's handlers would have too little stack.
 define void @jw_lead_through(ptr %ts, ptr %context) {
 entry:
+  %xsave = load i64, ptr @jw_has_xsave
+  %can = icmp ne i64 %xsave, 0
+  br i1 %can, label %measure, label %done
+measure:
   %pc.p = getelementptr i8, ptr %context, i64 <context.rip>
   %pc = load i64, ptr %pc.p
   %sp.p = getelementptr i8, ptr %context, i64 <context.rsp>
@@ -361,13 +365,19 @@ done:
   ret void
 }
 
-; The thread stands between two instructions of wasm code, or returns to it: run Python's signal
-; handlers (main thread), then release the GIL.
+; Called by jw_interrupt, between two instructions of wasm code. Signal handlers may not enter this
+; store (2): the instance may be anywhere in an update of its memory or of the overflow area.
 define void @jw_interrupted() {
+  call void @jw_serve(i32 2)
+  ret void
+}
+
+; Run Python's signal handlers (main thread), then release the GIL. %state is for `in_host`.
+define void @jw_serve(i32 %state) {
 entry:
   %ts = call ptr @jw_thread()
   %act = get %ts ThreadState.top
-  set 1, %act Activation.in_host
+  set %state, %act Activation.in_host
   %tstate = get %act Activation.tstate
   %held = icmp eq ptr %tstate, null
   br i1 %held, label %have, label %take
@@ -413,7 +423,7 @@ look:
   %nothing = and i1 %released, %is_worker
   br i1 %nothing, label %plan, label %serve
 serve:
-  call void @jw_interrupted()
+  call void @jw_serve(i32 1)
   br label %done
 plan:
   call void @jw_plan(ptr %ts)

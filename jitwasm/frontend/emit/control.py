@@ -324,5 +324,3 @@ def _switch(f: FunctionEmitter, index: str, labels: Sequence[int], vals: Sequenc
     for source, target in forward:
         f.start_block(source)
         f.line(f"br label %{target}")
-
-

@@ -280,15 +280,27 @@ _INT_BINARY = ("add", "sub", "mul", "and", "or", "xor")
 _SHIFTS = {"shl": "shl", "shr_s": "ashr", "shr_u": "lshr"}
 _ROTATES = {"rotl": "fshl", "rotr": "fshr"}
 _INT_COMPARE = {
-    "eq": "eq", "ne": "ne", "lt_s": "slt", "lt_u": "ult", "gt_s": "sgt", "gt_u": "ugt",
-    "le_s": "sle", "le_u": "ule", "ge_s": "sge", "ge_u": "uge",
+    "eq": "eq",
+    "ne": "ne",
+    "lt_s": "slt",
+    "lt_u": "ult",
+    "gt_s": "sgt",
+    "gt_u": "ugt",
+    "le_s": "sle",
+    "le_u": "ule",
+    "ge_s": "sge",
+    "ge_u": "uge",
 }
 _FLOAT_COMPARE = {"eq": "oeq", "ne": "une", "lt": "olt", "gt": "ogt", "le": "ole", "ge": "oge"}
 _BIT_COUNTS = {"clz": "ctlz", "ctz": "cttz"}
 _FLOAT_BINARY = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
 _FLOAT_UNARY = {
-    "abs": "fabs", "ceil": "ceil", "floor": "floor", "trunc": "trunc",
-    "nearest": "roundeven", "sqrt": "sqrt",
+    "abs": "fabs",
+    "ceil": "ceil",
+    "floor": "floor",
+    "trunc": "trunc",
+    "nearest": "roundeven",
+    "sqrt": "sqrt",
 }
 
 

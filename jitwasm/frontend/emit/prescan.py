@@ -95,9 +95,9 @@ def _decode(integer: bytes) -> int:
 
 
 def loop_assignments(
-    code: bytes, pos: int, immediates: ImmediateReader
+    code: bytes, pos: int, locals_: int, immediates: ImmediateReader
 ) -> Iterator[frozenset[int]]:
-    """The locals assigned inside each loop, in the order in which the loops begin."""
+    """Which of so many locals are assigned inside each loop, in the order of the loops' starts."""
     match = _skipper(
         (bytes([_LOCAL_SET, _LOCAL_TEE]), _LEB),
         (bytes([_END]), b""),
@@ -133,7 +133,8 @@ def loop_assignments(
                     frames.append(None)
                 after = skip_instruction(code, pos, immediates)
             pos = after
-        return iter([frozenset(map(_decode, assigned)) for assigned in loops])
+        known = range(locals_).__contains__
+        return iter([frozenset(filter(known, map(_decode, names))) for names in loops])
     except CompileError:
         return iter(())
 

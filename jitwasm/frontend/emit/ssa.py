@@ -240,9 +240,7 @@ class SSABuilder(Stacks):
                 work.pop()
         return region.values[local]
 
-    def _look_up(
-        self, region: Region, local: int, edges: list[Edge], work: list[Region]
-    ) -> None:
+    def _look_up(self, region: Region, local: int, edges: list[Edge], work: list[Region]) -> None:
         """Find the value from the edges, or put regions that must be asked first into `work`."""
         operands: list[str] = []
         known = True
@@ -263,9 +261,7 @@ class SSABuilder(Stacks):
             first = operands[0]
             if operands.count(first) != len(operands):
                 name = self._new_phi()
-                region.phis.append(
-                    f"{name} = {_phi(self.local_types[local].ir, operands, edges)}"
-                )
+                region.phis.append(f"{name} = {_phi(self.local_types[local].ir, operands, edges)}")
                 first = name
             region.values[local] = first
 
