@@ -1,7 +1,8 @@
-"""The command line: `jitwasm run`, `jitwasm compile` and `jitwasm inspect`.
+"""The command line: `jitwasm run`, `inspect`, `validate`, `stubs`, and aot's `compile`.
 
-Exit codes: 0 done, 1 an error, 2 wrong usage, 130 interrupted, 134 a trap (what a shell shows for
-a program that aborted), else what a WASI program returned.
+Exit codes: 0 done, 1 an error, 2 wrong usage, 124 out of time (as `timeout` has it), 130
+interrupted, 134 a trap (what a shell shows for a program that aborted), else what a WASI program
+returned.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import wait
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from jitwasm.aot.command import CommandError, add_parser
 from jitwasm.config import Config, default_config
+from jitwasm.deadlines import deadline
 from jitwasm.errors import ExitError, Trap, WasmError
 from jitwasm.frontend.moduleinfo import ModuleInfo
 from jitwasm.frontend.reader import Reader
@@ -23,16 +26,42 @@ from jitwasm.instance import Instance
 from jitwasm.module import CompiledModule
 from jitwasm.pipeline import Module, Progress, check
 from jitwasm.promise import Promise
+from jitwasm.stubs import stub_of
+from jitwasm.trapcodes import TrapCode
 from jitwasm.types import DefType, FuncType, ValType
 from jitwasm.version import __version__
 from jitwasm.wasi.run import start
-from jitwasm.wasi.wasi import Wasi
+from jitwasm.wasi.wasi import Folder, ReadOnly, Wasi
 from jitwasm.webassembly import compile_streaming
 
 __all__ = ["main"]
 
-TRAPPED = 134
+OUT_OF_TIME = 124
 INTERRUPTED = 130
+TRAPPED = 134
+
+EXAMPLES = """\
+examples:
+  jitwasm run program.wasm one two            a WASI program and its arguments
+  jitwasm run --dir . cat.wasm README.md      ... that may use the current folder
+  jitwasm run --invoke add math.wasm 2 3      call an export, print what it returns
+  jitwasm inspect module.wasm                 sections, imports, exports
+  jitwasm validate *.wasm                     check, without compiling
+  jitwasm COMMAND --help                      all about one command
+"""
+
+RUN_EXAMPLES = """\
+examples:
+  jitwasm run program.wasm one two
+  jitwasm run --dir data::/data --env LANG=C program.wasm /data/input > output
+  jitwasm run --read-only . --timeout 10 --max-memory 64M untrusted.wasm
+  jitwasm run --invoke add math.wasm 2 0x10
+  curl -s https://example.org/program.wasm | jitwasm run -
+
+A program reaches no file and no variable of the environment but those it is given here.
+
+exit status: the program's own; 1 it cannot run, 2 wrong usage, 124 out of time, 134 it trapped
+"""
 
 SECTIONS = (
     "custom", "type", "import", "function", "table", "memory", "global", "export", "start",
@@ -42,6 +71,14 @@ SECTIONS = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit code."""
+    try:
+        return run(arguments)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """As `main`, but lets KeyboardInterrupt through."""
     options = _parser().parse_args(arguments)
     try:
         code: int = options.command(options)
@@ -50,16 +87,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read our output has gone. Keep the interpreter from flushing it once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except KeyboardInterrupt:
-        return INTERRUPTED
     except ExitError as exit_:
         return exit_.code
     except Trap as trap:
+        if trap.code is TrapCode.DEADLINE and getattr(options, "timeout", None):
+            return _fail(options.file, f"stopped after {options.timeout:g} s", OUT_OF_TIME)
         return _fail(options.file, f"trap: {trap}", TRAPPED)
     except (WasmError, _Usage, CommandError) as error:
         return _fail(options.file, str(error))
     except OSError as error:
-        return _fail(options.file, error.strerror or str(error))
+        name = error.filename if isinstance(error.filename, str) else options.file
+        return _fail(name, error.strerror or str(error))
+    except MemoryError as error:
+        return _fail(options.file, str(error) or "out of memory")
     return code
 
 
@@ -73,38 +113,115 @@ def _fail(file: str | None, message: str, code: int = 1) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="jitwasm", description="A WebAssembly runtime.")
+    parser = argparse.ArgumentParser(
+        prog="jitwasm",
+        description="Runs WebAssembly as native code, compiled while it is read.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"jitwasm {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_run(commands)
+    add_parser(commands)
+    _add_others(commands)
+    return parser
 
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def _add_run(commands: Commands) -> None:
     run = commands.add_parser(
         "run",
-        help="run a module",
-        usage="jitwasm run [options] FILE [--invoke NAME] [ARG ...]",
+        help="run a WASI program, or call an export",
+        usage="jitwasm run [options] FILE [ARG ...]",
         description="Instantiate a module; run it as a WASI command, or call one of its exports.",
+        epilog=RUN_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     run.set_defaults(command=_run)
-    run.add_argument("-O", dest="level", type=int, choices=range(4), help="optimisation level")
     run.add_argument(
-        "--env", action="append", default=[], metavar="NAME=VALUE", help="environment (WASI)"
+        "--dir",
+        action="append",
+        default=[],
+        metavar="HOST[::GUEST]",
+        help="a folder the program may use, and the name it has there",
     )
     run.add_argument(
-        "--dir", action="append", default=[], metavar="HOST[::GUEST]", help="folder (WASI)"
+        "--read-only",
+        action="append",
+        default=[],
+        metavar="HOST[::GUEST]",
+        help="a folder it may read",
+    )
+    run.add_argument(
+        "--env",
+        action="append",
+        default=[],
+        metavar="NAME[=VALUE]",
+        help="a variable of its environment; without VALUE, passed on from here",
+    )
+    run.add_argument(
+        "--timeout", type=_seconds, metavar="SECONDS", help="stop it after so long (exit 124)"
+    )
+    run.add_argument(
+        "--max-memory", type=_size, metavar="SIZE", help="of its memory: bytes, or as 64K, 64M, 1G"
+    )
+    run.add_argument("--invoke", metavar="NAME", help="call this export with ARG ...")
+    run.add_argument(
+        "-O",
+        dest="level",
+        type=int,
+        choices=range(4),
+        help="0 compiles fastest, 3 runs fastest; by default chosen by the module's size",
     )
     run.add_argument("file", metavar="FILE", help="the module; - reads standard input")
     run.add_argument(
         "rest",
-        metavar="[--invoke NAME] ARG",
+        metavar="ARG",
         nargs=argparse.REMAINDER,
-        help="the export to call and its arguments; without --invoke, the program's arguments",
+        help="the program's arguments, or the export's (integers also as 0x10, vectors in hex)",
     )
 
-    add_parser(commands)
 
+def _add_others(commands: Commands) -> None:
     inspect = commands.add_parser("inspect", help="show what is in a module")
     inspect.set_defaults(command=_inspect)
     inspect.add_argument("file", metavar="FILE", help="the module; - reads standard input")
-    return parser
+
+    validate = commands.add_parser(
+        "validate",
+        help="check modules without compiling them",
+        description="Check modules. Prints one line for each that is invalid, and exits with 1.",
+    )
+    validate.set_defaults(command=_validate, file=None)
+    validate.add_argument("files", metavar="FILE", nargs="+", help="a module; - is standard input")
+
+    stubs = commands.add_parser(
+        "stubs",
+        help="write type stubs for a module that Python imports",
+        description="Write a .pyi for a module that is imported through jitwasm.importer, so that "
+        "editors and type checkers know its exports.",
+        epilog="example: jitwasm stubs mylib.wasm writes mylib.pyi",
+    )
+    stubs.set_defaults(command=_stubs)
+    stubs.add_argument("file", metavar="FILE", help="the module; - is standard input")
+    stubs.add_argument("-o", dest="output", metavar="OUT", help="- is standard output")
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise ValueError
+    return value
+
+
+def _size(text: str) -> int:
+    number, unit = (text[:-1], text[-1].upper()) if text[-1:].isalpha() else (text, "")
+    value = int(number) << {"": 0, "K": 10, "M": 20, "G": 30}[unit]
+    if value < 0:
+        raise ValueError
+    return value
 
 
 # jitwasm run
@@ -113,20 +230,31 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> int:
     config = default_config()
     if options.level is not None:
-        config = Config(opt_level=options.level)
-    module = _compile(options.file, config)
+        config = replace(config, opt_level=options.level)
+    if options.max_memory is not None:
+        limits = replace(config.limits, memory_bytes=options.max_memory)
+        config = replace(config, limits=limits)
+    if options.invoke is not None:
+        options.rest[:0] = ["--invoke", options.invoke]
+    dirs: dict[str, Folder] = dict(_folder(row) for row in options.dir)
+    dirs.update((name, ReadOnly(host)) for name, host in map(_folder, options.read_only))
+    env = dict(_variable(row) for row in options.env)
     with Wasi(
-        args=[options.file, *options.rest],
-        env=dict(_pair(row, "=", "--env wants NAME=VALUE") for row in options.env),
+        args=list(map(os.fsencode, [options.file, *options.rest])),
+        env=env,
         stdin="inherit",
-        dirs=dict(_folder(row) for row in options.dir),
+        dirs=dirs,
     ) as wasi:
-        if options.rest[:1] == ["--invoke"]:
-            return _invoke(Instance(module, wasi.imports), module, options.rest[1:])
-        if any(export.name == "_start" for export in module.exports()):
-            return start(module, wasi)
-        Instance(module, wasi.imports)
-        return 0
+        module = _compile(options.file, config)
+        with deadline(options.timeout):
+            if options.rest[:1] == ["--invoke"]:
+                return _invoke(Instance(module, wasi.imports), module, options.rest[1:])
+            if any(export.name == "_start" for export in module.exports()):
+                return start(module, wasi)
+            instance = Instance(module, wasi.imports)
+            if "_initialize" in instance.exports:
+                instance.exports["_initialize"]()
+    return 0
 
 
 def _compile(file: str, config: Config) -> Module:
@@ -165,11 +293,11 @@ class _ProgressBar:
         print(f"\r\x1b[Kcompiling: {received}, {done}", end="", file=sys.stderr, flush=True)
 
 
-def _pair(row: str, separator: str, message: str) -> tuple[str, str]:
-    name, found, value = row.partition(separator)
-    if not found:
-        raise _Usage(f"{message}, not {row!r}")
-    return name, value
+def _variable(row: str) -> tuple[str, str]:
+    name, found, value = row.partition("=")
+    if not found and name not in os.environ:
+        raise _Usage(f"--env {name}: there is no such variable to pass on; NAME=VALUE sets one")
+    return name, value if found else os.environ[name]
 
 
 def _folder(row: str) -> tuple[str, str]:
@@ -225,11 +353,42 @@ def _parse(text: str, type_: ValType) -> Any:
         raise _Usage(f"{text!r} is no {type_}{hint}") from None
 
 
+# jitwasm validate, jitwasm stubs
+
+
+def _read(file: str) -> bytes:
+    return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+
+
+def _validate(options: argparse.Namespace) -> int:
+    code = 0
+    for file in options.files:
+        try:
+            check(_read(file))
+        except WasmError as error:
+            code = _fail(file, str(error))
+        except OSError as error:
+            code = _fail(file, error.strerror or str(error))
+    return code
+
+
+def _stubs(options: argparse.Namespace) -> int:
+    text = stub_of(check(_read(options.file)))
+    output = options.output
+    if output is None:
+        output = "-" if options.file == "-" else str(Path(options.file).with_suffix(".pyi"))
+    if output == "-":
+        print(text, end="")
+    else:
+        Path(output).write_text(text, encoding="utf-8")
+    return 0
+
+
 # jitwasm inspect
 
 
 def _inspect(options: argparse.Namespace) -> int:
-    data = sys.stdin.buffer.read() if options.file == "-" else Path(options.file).read_bytes()
+    data = _read(options.file)
     info = check(data)
     print("\n".join(_description(data, info)))
     return 0

@@ -72,9 +72,10 @@ class Config:
         limits: sizes beyond which a module is refused.
         tier: "optimized" compiles with LLVM; "baseline" with the one-pass compiler, an order of
             magnitude faster, to code of about half the speed (what it does not cover goes to LLVM
-            at level 0); "auto" does the same, function by function at their first call if the
-            module is large.
-        opt_level: 0 compiles fast, 1–3 optimise; None chooses by the size of the module.
+            at level 0). "auto" optimises small modules, and compiles the functions of larger ones
+            with the one-pass compiler, those of large ones when they are first called.
+        opt_level: of LLVM: 0 compiles fast, 1–3 optimise; None takes 2. With "auto", choosing a
+            level chooses LLVM.
         strict: keep every memory access and trap in order, at the price of vectorisation.
         bounds: "guard" catches out-of-bounds accesses by guard pages, "explicit" by comparisons.
         threads: LLVM worker threads; None takes one for each core.
@@ -89,7 +90,7 @@ class Config:
 
     features: Features = field(default_factory=Features)
     limits: ImplementationLimits = field(default_factory=ImplementationLimits)
-    tier: str = "optimized"
+    tier: str = "auto"
     opt_level: int | None = None
     strict: bool = False
     bounds: str = "guard"
@@ -115,11 +116,12 @@ class Config:
 def default_config() -> Config:
     """The configuration used where none is given, with the environment's overrides.
 
-    JITWASM_TIER (auto, baseline, optimized), JITWASM_OPT (0–3), JITWASM_HOST_CALLS (fast, ctypes), JITWASM_VERIFY_IR (1).
+    JITWASM_TIER (auto, baseline, optimized), JITWASM_OPT (0–3), JITWASM_HOST_CALLS (fast, ctypes),
+    JITWASM_VERIFY_IR (1).
     """
     level = os.environ.get("JITWASM_OPT")
     return Config(
-        tier=os.environ.get("JITWASM_TIER", "optimized"),
+        tier=os.environ.get("JITWASM_TIER", "auto"),
         opt_level=int(level) if level else None,
         host_calls=os.environ.get("JITWASM_HOST_CALLS", "fast"),
         verify_ir=os.environ.get("JITWASM_VERIFY_IR") == "1",

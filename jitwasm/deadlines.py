@@ -23,7 +23,7 @@ def time_left() -> float | None:
     return max(at - time.monotonic_ns(), 0) / 1e9
 
 
-class deadline:  # noqa: N801  # used like a function, as contextlib's managers are
+class deadline:  # used like a function, as contextlib's managers are
     """Stops WebAssembly code that this thread runs in the block after so many seconds.
 
     The call ends with a `Trap` whose code is `TrapCode.DEADLINE`; its instance stays usable. Code

@@ -1,12 +1,14 @@
 """`import jitwasm.importer`, and `import mylib` finds `mylib.wasm` on `sys.path`.
 
 The module gets the exports as attributes. What the file imports is taken from Python modules of
-the same names; WASI is given with the process's own standard streams and nothing else.
+the same names, so it is trusted as Python code is; WASI is given with the process's own standard
+streams and nothing else.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
@@ -33,7 +35,7 @@ class WasmFinder(MetaPathFinder):
         file = f"{fullname.rpartition('.')[2]}.wasm"
         for folder in sys.path if path is None else path:
             candidate = Path(folder or ".", file)
-            if candidate.is_file():
+            if os.path.isfile(candidate):  # unlike is_file, False for what may not be looked at
                 return spec_from_file_location(
                     fullname, candidate, loader=_WasmLoader(candidate)
                 )
@@ -54,11 +56,19 @@ class _WasmLoader(Loader):
         if wanted.intersection(_WASI):
             imports.update(Wasi(args=[str(self._path)], stdin="inherit").imports)
         for name in sorted(wanted.difference(imports)):
-            imports[name] = importlib.import_module(name)
+            try:
+                imports[name] = importlib.import_module(name)
+            except (ValueError, TypeError) as error:  # "" and ".name" are no modules
+                raise ImportError(f"{self._path} imports from {name!r}: {error}") from error
         instance = Instance(compiled, imports)
         if "_initialize" in instance.exports:
             instance.exports["_initialize"]()
-        exports = dict(instance.exports.items())
+        # What Python itself keeps in a module is not for the file to set.
+        exports = {
+            name: value
+            for name, value in instance.exports.items()
+            if not (name.startswith("__") and name.endswith("__"))
+        }
         module.__dict__.update(exports)
         module.__dict__["__all__"] = [name for name in exports if not name.startswith("_")]
         module.__dict__["__wasm__"] = instance

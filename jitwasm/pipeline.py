@@ -50,8 +50,8 @@ FEED_BYTES = 1 << 16
 """Bytes decoded at a time: compilation starts after the first of them, however much is fed."""
 
 OPTIMIZED_CODE_BYTES = 20_000
-"""Code sections up to this size are optimised where the configuration leaves it open; beyond, LLVM
-would take longer than anyone waits."""
+"""Code sections up to this size are optimised at once where the tier is "auto": LLVM takes about a
+second for them."""
 
 OPTIMIZED_FUNCTION_BYTES = 64_000
 """As above, of a single function: LLVM's optimisers take more than linear time."""
@@ -82,7 +82,7 @@ class _CodeCompiler:
     def __init__(self, start: CodeStart, config: Config, executor: Executor | None) -> None:
         level, max_optimized = config.opt_level, None
         if level is None:
-            level = 2 if start.size <= OPTIMIZED_CODE_BYTES else 0
+            level = 2
             max_optimized = OPTIMIZED_FUNCTION_BYTES
         self.functions_total = start.count
         self.functions_translated = 0
@@ -202,9 +202,16 @@ class CompileSession:
         )
 
     def _start_code(self, start: CodeStart) -> _CodeCompiler | BaselineCode:
-        if self._config.tier != "optimized" and is_available():
+        if self._tier_of(start) == "baseline" and is_available():
             return BaselineCode(start, self._config, machine_fingerprint)
         return _CodeCompiler(start, self._config, self._executor)
+
+    def _tier_of(self, start: CodeStart) -> str:
+        """What is small is worth LLVM's time at once; what is large, nobody waits for."""
+        if self._config.tier != "auto":
+            return self._config.tier
+        chosen = self._config.opt_level is not None or start.size <= OPTIMIZED_CODE_BYTES
+        return "optimized" if chosen else "baseline"
 
     def _handle(self, events: Sequence[Event]) -> ModuleInfo | None:
         for event in events:
@@ -355,8 +362,7 @@ def _unpickle(
     cls: type[Module], data: bytes, objects: tuple[bytes, ...], fingerprint: str, config: Config
 ) -> Module:
     sys.audit("jitwasm.compile", data)
-    lazy = fingerprint and not objects
-    if lazy or objects and fingerprint not in (baseline_fingerprint(), machine_fingerprint()):
+    if fingerprint and (not objects or not _runs_here(fingerprint)):
         return cls._from_parts(_compile_parts(data, config))
     return cls._from_parts(ModuleParts(data, decode(data, config), objects, fingerprint, config))
 

@@ -22,6 +22,7 @@ PACKAGE = ROOT / "jitwasm"
 LEAVES = ("types", "trapcodes", "errors", "config", "abi", "libcalls", "ir")
 PIPELINE = ("pipeline", "tiers")
 API = (
+    "aot",
     "cache",
     "fetcher",
     "importer",

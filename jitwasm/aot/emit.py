@@ -13,6 +13,7 @@ from jitwasm.abi import call_conv
 from jitwasm.aot import linking
 from jitwasm.aot.archive import archive
 from jitwasm.aot.calls import typed_entry
+from jitwasm.aot.debuginfo import add_debug_info
 from jitwasm.aot.glue import Glue
 from jitwasm.aot.header import header
 from jitwasm.aot.options import AotOptions
@@ -161,7 +162,7 @@ def compile_module(
     config = config or Config()
     portable = config.portable_ir or not has_shuffle_bytes(options.spec)
     config = replace(config, bounds=options.bounds, portable_ir=portable)
-    info, functions = _translate(data, config, progress)
+    info, functions = _translate(data, config, options.debug, progress)
     if not options.machine.tail_calls and any(f.universal for f in functions):
         raise ValueError(f"tail calls cannot be compiled for {options.machine.name}")
     return Compiled(data, info, functions, options, config, jobs, executor)
@@ -181,7 +182,7 @@ def emit(
 
 
 def _translate(
-    data: bytes, config: Config, progress: Progress | None
+    data: bytes, config: Config, debug: bool, progress: Progress | None
 ) -> tuple[ModuleInfo, tuple[FunctionIR, ...]]:
     parser = StreamParser(config.features, config.limits)
     functions: list[FunctionIR] = []
@@ -191,7 +192,7 @@ def _translate(
     for start in range(0, len(view), _FEED_BYTES):
         for event in parser.feed(view[start : start + _FEED_BYTES]):
             if isinstance(event, CodeStart):
-                translator = Translator(event.info, config)
+                translator = Translator(event.info, config, mark_offsets=debug)
                 total = event.count
             elif isinstance(event, FunctionBody):
                 assert translator is not None
@@ -206,7 +207,7 @@ def _translate(
 def module_ir(info: ModuleInfo, functions: Sequence[FunctionIR], options: AotOptions) -> str:
     """One LLVM module: the functions, the glue, and the runtime if asked for."""
     universal = any(f.universal for f in functions)
-    return "\n".join(
+    text = "\n".join(
         [
             *_declarations(functions, options),
             *_surroundings(info, options, universal),
@@ -215,6 +216,7 @@ def module_ir(info: ModuleInfo, functions: Sequence[FunctionIR], options: AotOpt
             PREAMBLE,
         ]
     )
+    return add_debug_info(text, info, options.prefix) if options.debug else text
 
 
 def _surroundings(info: ModuleInfo, options: AotOptions, tail_calls: bool) -> list[str]:
@@ -299,6 +301,8 @@ def _parts(
                 PREAMBLE,
             ]
         )
+        if options.debug:
+            text = add_debug_info(text, info, options.prefix)
         texts.append(_FUNCTION_NAME.sub(rf"@{options.prefix}.\1", text))
     return texts
 

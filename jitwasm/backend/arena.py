@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections import deque
+import weakref
 from dataclasses import dataclass
+from typing import Any
 
 from jitwasm.backend import libc
 from jitwasm.backend.libc import PAGE_SIZE
@@ -50,7 +51,7 @@ class CodeArena:
         self._lock = threading.Lock()
         # Free ranges by address, (start, end).
         self._free = [(self.base, self.split), (self.split, self.end)]
-        self._released: deque[Piece] = deque()
+        self._used: list[tuple[weakref.ref[Any], Piece]] = []
 
     def allocate(self, size: int, runtime: bool = False) -> Piece:
         """Take whole pages, neither readable nor executable yet.
@@ -61,7 +62,7 @@ class CodeArena:
         size = -(-size // PAGE_SIZE) * PAGE_SIZE
         low, high = (self.split, self.end) if runtime else (self.base, self.split)
         with self._lock:
-            self._join_released()
+            self._sweep()
             for index, (start, end) in enumerate(self._free):
                 if low <= start < high and end - start >= size:
                     if end - start == size:
@@ -70,6 +71,22 @@ class CodeArena:
                         self._free[index] = (start + size, end)
                     return Piece(start, size)
         raise MemoryError(f"no room for {size} bytes of code")
+
+    def tie(self, piece: Piece, owner: object) -> None:
+        """Let pages live as long as `owner`. They are used again for what is loaded after that.
+
+        There is no callback: finalizers run at any moment, deep in a recursion too, and one that
+        fails would lose the pages.
+        """
+        with self._lock:
+            self._used.append((weakref.ref(owner), piece))
+
+    def _sweep(self) -> None:
+        dead = [piece for owner, piece in self._used if owner() is None]
+        if dead:
+            self._used = [row for row in self._used if row[0]() is not None]
+            for piece in dead:
+                self._release(piece)
 
     def fill(self, piece: Piece, image: bytes | bytearray, executable: int) -> None:
         """Write an image and make its first `executable` bytes, whole pages, executable.
@@ -82,15 +99,14 @@ class CodeArena:
 
     def release(self, piece: Piece) -> None:
         """Give pages back. The caller vouches that no thread executes or will execute them."""
+        with self._lock:
+            self._used = [row for row in self._used if row[1] is not piece]
+            self._release(piece)
+
+    def _release(self, piece: Piece) -> None:
         libc.protect(piece.address, piece.size, libc.NO_ACCESS)
         libc.discard(piece.address, piece.size)
-        # A finalizer may get here in the midst of `allocate`, so this takes no lock.
-        self._released.append(piece)
-
-    def _join_released(self) -> None:
-        while self._released:
-            piece = self._released.popleft()
-            self._free.append((piece.address, piece.address + piece.size))
+        self._free.append((piece.address, piece.address + piece.size))
         self._free.sort()
         joined: list[tuple[int, int]] = []
         for start, end in self._free:

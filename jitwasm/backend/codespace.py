@@ -78,15 +78,11 @@ class CodeSpace:
 
     def _add(self, image: CodeImage) -> CodeImage:
         self._images.add(image)
-        self._maps = None
-        weakref.finalize(image, self._forget_maps).atexit = False
+        self._maps = None  # the maps of images that have gone do no harm until then
         return image
 
-    def _forget_maps(self) -> None:
-        self._maps = None
-
     def maps(self) -> tuple[ImageMap, ...]:
-        """The maps of all images there are: for backtraces, which may outlive the images."""
+        """The maps of all images: for backtraces, which may outlive the images."""
         maps = self._maps
         if maps is None:
             maps = self._maps = tuple(image.map for image in self._images)

@@ -11,12 +11,14 @@ import ctypes
 import functools
 import sys
 import sysconfig
+import weakref
 from typing import Any
 
 __all__ = [
     "ALIASES",
     "COMPACT_INT",
     "INCREF_NONE",
+    "Definitions",
     "Layout",
     "MethodDefinition",
     "layout",
@@ -154,6 +156,40 @@ class MethodDefinition(ctypes.Structure):
     def switch(self, code: int) -> None:
         """Call other code from now on; CPython reads the pointer at each call."""
         self._function = code
+
+
+class Definitions:
+    """Keeps the definition of each function as long as CPython reads it.
+
+    That is until the very end of the function's life, after weak references to it have been
+    cleared; so definitions of functions that have gone are dropped some time later. There are no
+    callbacks: one that failed, deep in a recursion, would lose its definition.
+    """
+
+    def __init__(self) -> None:
+        self._live: list[tuple[weakref.ref[Any], MethodDefinition]] = []
+        self._sweep_at = 256
+        self._retired: list[MethodDefinition] = []
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def add(self, function: object, definition: MethodDefinition) -> None:
+        """Keep a definition for a function made from it."""
+        self._live.append((weakref.ref(function), definition))
+        if len(self._live) >= self._sweep_at:
+            self.sweep()
+
+    def sweep(self) -> None:
+        """Drop the definitions of functions that had gone by the sweep before."""
+        live, retired = [], []
+        for row in self._live:
+            if row[0]() is None:
+                retired.append(row[1])
+            else:
+                live.append(row)
+        self._live, self._retired = live, retired
+        self._sweep_at = max(256, 2 * len(live))
 
 
 @functools.cache

@@ -5,29 +5,29 @@ from __future__ import annotations
 import ctypes
 import errno
 import functools
-import mmap as _mmap
+import mmap
 import os
+from typing import Any
 
 __all__ = [
     "NO_ACCESS",
     "PAGE_SIZE",
     "READ_EXECUTE",
     "READ_WRITE",
+    "address_of",
     "discard",
     "function_address",
     "map_reserve",
     "protect",
-    "unmap",
 ]
 
-PAGE_SIZE = _mmap.PAGESIZE
+PAGE_SIZE = mmap.PAGESIZE
 NO_ACCESS = 0
-READ_WRITE = _mmap.PROT_READ | _mmap.PROT_WRITE
-READ_EXECUTE = _mmap.PROT_READ | _mmap.PROT_EXEC
+READ_WRITE = mmap.PROT_READ | mmap.PROT_WRITE
+READ_EXECUTE = mmap.PROT_READ | mmap.PROT_EXEC
 
 _MAP_NORESERVE = 0x4000
 _MADV_DONTNEED = 4
-_MAP_FAILED = 2**64 - 1
 
 
 @functools.cache
@@ -35,9 +35,6 @@ def _libc() -> ctypes.CDLL:
     # The process itself: ctypes.pythonapi's handle also finds libc and libm.
     library = ctypes.CDLL(None, use_errno=True)
     size, address, number = ctypes.c_size_t, ctypes.c_void_p, ctypes.c_int
-    library.mmap.restype = address
-    library.mmap.argtypes = [address, size, number, number, number, ctypes.c_long]
-    library.munmap.argtypes = [address, size]
     library.mprotect.argtypes = [address, size, number]
     library.madvise.argtypes = [address, size, number]
     return library
@@ -49,18 +46,32 @@ def _check(result: int) -> None:
         raise (MemoryError if code == errno.ENOMEM else OSError)(code, os.strerror(code))
 
 
-def map_reserve(size: int) -> int:
+def map_reserve(size: int) -> mmap.mmap:
     """Reserve address space: nothing may be accessed there, and nothing is charged for it.
 
     Raises:
         MemoryError: the address space, or a limit set on it, is exhausted.
     """
-    flags = _mmap.MAP_PRIVATE | _mmap.MAP_ANONYMOUS | _MAP_NORESERVE
-    address = _libc().mmap(None, size, 0, flags, -1, 0)
-    if address is None or address == _MAP_FAILED:
-        code = ctypes.get_errno()
-        raise MemoryError(f"cannot reserve {size} bytes of address space: {os.strerror(code)}")
-    return int(address)
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE
+    try:
+        return mmap.mmap(-1, size, flags, prot=NO_ACCESS)
+    except (OSError, OverflowError) as error:
+        message = f"cannot reserve {size} bytes of address space: {error}"
+        raise MemoryError(message) from None
+
+
+def address_of(mapping: mmap.mmap) -> int:
+    """Where a mapping lies; it must be kept as long as the address is used."""
+    view = (ctypes.c_uint64 * 16)()  # a Py_buffer, which begins with the address
+    _get_buffer()(mapping, ctypes.addressof(view), 0)
+    ctypes.pythonapi.PyBuffer_Release(ctypes.byref(view))
+    return view[0]
+
+
+@functools.cache
+def _get_buffer() -> Any:
+    prototype = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.c_void_p, ctypes.c_int)
+    return prototype(("PyObject_GetBuffer", ctypes.pythonapi))
 
 
 def protect(address: int, size: int, prot: int) -> None:
@@ -72,11 +83,6 @@ def protect(address: int, size: int, prot: int) -> None:
 def discard(address: int, size: int) -> None:
     """Give the pages back to the system; they read as zeros when they are made accessible."""
     _check(_libc().madvise(address, size, _MADV_DONTNEED))
-
-
-def unmap(address: int, size: int) -> None:
-    """Give up a reservation."""
-    _check(_libc().munmap(address, size))
 
 
 @functools.cache

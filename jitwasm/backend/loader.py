@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import bisect
 import struct
-import weakref
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -81,36 +80,31 @@ class ImageMap:
 
 
 class CodeImage:
-    """Loaded code. The memory is freed when the last reference has gone.
+    """Loaded code. The memory may be used again when the last reference has gone.
 
     Attributes:
         symbols: addresses of global symbols.
         lo, hi: the executable range.
         map: what is where; may outlive the image.
-        owner: kept alive as long as the code.
     """
 
-    owner: object = None
-
     def __init__(self, arena: CodeArena, piece: Piece, image_map: ImageMap) -> None:
+        self._arena, self._piece = arena, piece
         self.map = image_map
         self.symbols = image_map.symbols
         self.lo, self.hi = image_map.lo, image_map.hi
-        self._release = weakref.finalize(self, arena.release, piece)
-        # At exit daemon threads may still run the code; the process ends anyway.
-        self._release.atexit = False
+        self.closed = False
+        arena.tie(piece, self)
 
     def function_at(self, pc: int) -> tuple[str, int] | None:
         """The symbol of the function whose code holds `pc`, and its address."""
         return self.map.function_at(pc)
 
-    @property
-    def closed(self) -> bool:
-        return not self._release.alive
-
     def close(self) -> None:
         """Free the memory now. The caller vouches that nothing refers to the code any more."""
-        self._release()
+        if not self.closed:
+            self.closed = True
+            self._arena.release(self._piece)
 
 
 def load_image(

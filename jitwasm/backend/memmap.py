@@ -8,7 +8,6 @@ range is given up when the last Python reference to the `Reservation` has gone: 
 from __future__ import annotations
 
 import ctypes
-import weakref
 
 from jitwasm.backend import libc
 
@@ -34,10 +33,9 @@ class Reservation:
         if reserved <= 0:
             raise ValueError("a reservation has at least one byte")
         self.reserved = -(-reserved // PAGE_SIZE) * PAGE_SIZE
-        self.base = libc.map_reserve(self.reserved)
-        self._release = weakref.finalize(self, libc.unmap, self.base, self.reserved)
-        # At exit daemon threads may still run code that uses it; the process ends anyway.
-        self._release.atexit = False
+        # A mmap object unmaps without running Python code, at whatever moment it goes.
+        self._map = libc.map_reserve(self.reserved)
+        self.base = libc.address_of(self._map)
 
     def commit(self, offset: int, size: int) -> None:
         """Make the pages of [offset, offset + size) readable and writable; new ones are zero.
@@ -67,11 +65,11 @@ class Reservation:
 
     @property
     def closed(self) -> bool:
-        return not self._release.alive
+        return self._map.closed
 
     def close(self) -> None:
         """Give the range up now. The caller vouches that nothing refers to it any more."""
-        self._release()
+        self._map.close()
 
 
 class _Window(ctypes.Array[ctypes.c_ubyte]):

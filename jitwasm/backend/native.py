@@ -11,8 +11,6 @@ import ctypes
 import functools
 import os
 import threading
-import weakref
-from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -70,8 +68,7 @@ class NativeRuntime:
         self._space = CodeSpace()
         self._adapters = Adapters(self._space)
         self._keep: list[object] = []
-        self._definitions: dict[int, ctypes.Structure] = {}
-        self._retired: deque[ctypes.Structure] = deque(maxlen=256)
+        self._definitions = cpython.Definitions()
         self._hooks = Hooks()
         self._host_calls = HostCalls(self._hooks, partial(self._heat, "trampoline"))
         self._set_up()
@@ -182,14 +179,8 @@ class NativeRuntime:
         definition = cpython.MethodDefinition(name, thunk, doc)
         function: Callable[..., Any] = cpython.new_function(definition, bound, "jitwasm")
         self._adapters.attach("thunk", type, release_gil, definition)
-        # CPython reads the definition until the very end of the function's life, after weak
-        # references to it have been cleared; so it goes some time later.
-        self._definitions[id(definition)] = definition
-        weakref.finalize(function, self._retire, id(definition)).atexit = False
+        self._definitions.add(function, definition)
         return function
-
-    def _retire(self, key: int) -> None:
-        self._retired.append(self._definitions.pop(key))
 
     def _hot_thunk(self, bound: _WasmFunction) -> None:
         self._adapters.heat("thunk", bound.type, bound.release_gil)

@@ -12,7 +12,7 @@ from jitwasm.frontend.emit.context import ModuleContext
 from jitwasm.frontend.emit.control import start_function
 from jitwasm.frontend.emit.dispatch import handlers
 from jitwasm.frontend.emit.frame import finish
-from jitwasm.frontend.emit.function import FunctionEmitter, parameter_values, zero
+from jitwasm.frontend.emit.function import Entry, FunctionEmitter, parameter_values, zero
 from jitwasm.frontend.emit.prescan import (
     count_branches,
     loop_assignments,
@@ -37,8 +37,16 @@ _BRANCH_BYTES = (0x03, 0x04, 0x05, 0x0C, 0x0D, 0x0E, 0xD5, 0xD6)
 class Translator:
     """Translates the bodies of one module, in any order."""
 
-    def __init__(self, info: ModuleInfo, config: Config) -> None:
+    def __init__(self, info: ModuleInfo, config: Config, mark_offsets: bool = False) -> None:
+        """Prepare for a module.
+
+        Args:
+            info: the module, as far as the code section.
+            config: how to compile it.
+            mark_offsets: put a comment `; @<offset>` before what each instruction becomes.
+        """
         self._module = ModuleContext(info, config)
+        self._mark_offsets = mark_offsets
 
     def translate(self, body: FunctionBody) -> FunctionIR:
         """Validate a body and emit its IR.
@@ -48,7 +56,7 @@ class Translator:
         """
         try:
             f, pos = self._begin(body)
-            _run(f, pos)
+            _run(f, pos, self._mark_offsets)
             return finish(f)
         except CompileError as error:
             name = self._module.info.function_name(body.funcidx)
@@ -104,10 +112,12 @@ def _one_byte(value: int) -> bytes:
     return bytes([value])
 
 
-def _run(f: FunctionEmitter, pos: int) -> None:
+def _run(f: FunctionEmitter, pos: int, mark_offsets: bool) -> None:
     """Handle all instructions from `pos` on."""
     tracked = f.in_memory or bool(f.uninitialized)
     entries = handlers(f.module.config.features, tracked)
+    if mark_offsets:
+        entries = [(_mark, entry) for entry in entries]
     code, base = f.code, f.base
     end = len(code)
     start_function(f)
@@ -126,6 +136,13 @@ def _run(f: FunctionEmitter, pos: int) -> None:
         raise
     if f.frames:
         raise MalformedError(UNEXPECTED_END, base + end)
+
+
+def _mark(f: FunctionEmitter, pos: int, entry: Entry) -> int:
+    """Handle an instruction behind a comment that says where it is."""
+    f.line(f"; @{f.base + pos - 1}")
+    handler, row = entry
+    return handler(f, pos, row)
 
 
 def _require_whole(f: FunctionEmitter, start: int) -> None:

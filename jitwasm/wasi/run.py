@@ -72,8 +72,9 @@ def run_wasi(
         CompileError, LinkError: it is not a program that can run.
     """
     module = source if isinstance(source, Module) else Module(_data(source), config)
-    is_path = isinstance(source, (str, os.PathLike))
-    name = os.path.basename(os.fspath(source)) if is_path else "program"
+    name = "program"
+    if isinstance(source, (str, os.PathLike)):
+        name = os.path.basename(os.fspath(source))
     captured = (io.BytesIO(), io.BytesIO())
     argv = [name, *args]
     wasi = Wasi(

@@ -162,7 +162,7 @@ class Allocator:
         """Bring an operand on the stack to its slot, unless it is a constant."""
         operand = self.stack[position]
         kind, type_ = operand & KIND, operand >> 3 & 7
-        if kind == CONST or kind == SLOT:
+        if kind in (CONST, SLOT):
             return
         self.store(self.slot(position), operand)
         self.release(operand)
@@ -180,7 +180,7 @@ class Allocator:
         stack = self.stack
         for i in range(height):
             kind = stack[i] & KIND
-            if kind == REG or kind == XMM:
+            if REG <= kind <= XMM:
                 self.spill(i)
 
     def materialise(self, local: int) -> None:
@@ -290,7 +290,7 @@ class Allocator:
         """Copy an operand to a place in the frame. Changes no register and no flag."""
         kind, payload, type_ = operand & KIND, operand >> PAYLOAD, operand >> 3 & 7
         out = self.out
-        if kind == REG or kind == XMM:
+        if REG <= kind <= XMM:
             out += FRAME_STORE[type_][at << 4 | payload]
         elif kind == CONST:
             self._store_constant(at, payload, type_)
@@ -310,7 +310,7 @@ class Allocator:
 
     def _store_constant(self, at: int, value: int, type_: int) -> None:
         out = self.out
-        if type_ == I32 or type_ == F32:
+        if type_ in (I32, F32):
             out += STORE32I[at << 4] + imm32(value)
         elif type_ == I64 and -0x80000000 <= value < 0x80000000:
             out += STORE64I[at << 4] + imm32(value)

@@ -17,7 +17,7 @@ the rest: `(… << 4 | v) << 4 | reg`). Immediates are appended by the caller, e
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 __all__ = [
@@ -60,6 +60,11 @@ class Condition:
     """Condition codes: the low bit negates."""
 
     O, NO, B, AE, E, NE, BE, A, S, NS, P, NP, L, GE, LE, G = range(16)  # noqa: E741
+
+
+def _pairs(names: str) -> Iterator[tuple[str, int]]:
+    words = names.split()
+    return zip(words[::2], (int(word, 16) for word in words[1::2]), strict=True)
 
 
 ENCODINGS: list[tuple[str, str, str, str]] = [
@@ -126,7 +131,7 @@ ENCODINGS: list[tuple[str, str, str, str]] = [
     ("store32i", "C7 /0 id", "mov", ""),
     ("store64i", "REX.W C7 /0 id", "mov", ""),
     ("store16i", "66 C7 /0 iw", "mov", ""),
-    ("store8i", "C6 /0 ib", "mov", ""),
+    ("store8i", "C6 /0 ib", "mov", "m"),
     ("movzx8", "0F B6 /r", "movzx", "m"),
     ("movzx16", "0F B7 /r", "movzx", ""),
     ("movsx8_32", "0F BE /r", "movsx", "m"),
@@ -216,7 +221,7 @@ ENCODINGS: list[tuple[str, str, str, str]] = [
                 "pbroadcastd 58 pbroadcastq 59",
             ),
         )
-        for name, code in zip(names.split()[::2], (int(c, 16) for c in names.split()[1::2]))
+        for name, code in _pairs(names)
     ),
     ("movmskps", "VEX.128.NP.0F.W0 50 /r", "vmovmskps", ""),
     ("cvtdq2ps", "VEX.128.NP.0F.W0 5B /r", "vcvtdq2ps", ""),

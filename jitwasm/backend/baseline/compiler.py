@@ -79,7 +79,9 @@ class BaselineCompiler:
         self._program = Program(declarations, explicit, rows)
         self._program.entries = _entries(rows)
 
-    def compile(self, funcidx: int, code: bytes, positions: list[tuple[int, int]] | None = None) -> bytes:
+    def compile(
+        self, funcidx: int, code: bytes, positions: list[tuple[int, int]] | None = None
+    ) -> bytes:
         """Machine code for a valid body (local declarations and code).
 
         Args:

@@ -74,7 +74,8 @@ class Comparison(NamedTuple):
 
 
 def compare(f: FunctionCompiler, pos: int, row: Comparison) -> int:
-    """`above` conditions only: they are false for NaNs."""
+    """`above` conditions only: they are false for NaNs, which set the carry flag, and their
+    negations are true."""
     ucomi, cc, swap = row
     y = f.stack.pop()
     x = f.stack.pop()
@@ -84,10 +85,6 @@ def compare(f: FunctionCompiler, pos: int, row: Comparison) -> int:
     f.out += ucomi[first << 4 | second]
     f.xdrop(first)
     f.xdrop(second)
-    following = f.code[pos]
-    if following == 0x45:
-        # The negation is true for NaNs: `below or equal` is, since they set the carry flag.
-        pass
     return condition(f, pos, cc)
 
 
@@ -137,26 +134,26 @@ def unary(f: FunctionCompiler, pos: int, row: Unary) -> int:
     return pos
 
 
-def _mask(f: FunctionCompiler, name: str, count: int) -> int:
+def _mask(f: FunctionCompiler, name: str, bits: int) -> int:
     """A register with ones shifted: the sign bit of a lane, or all others."""
     mask = f.xtmp()
     f.out += _ONES[mask << 8 | mask << 4 | mask]
-    f.out += INSTRUCTIONS[name].rr[mask << 4 | mask] + imm8(count)
+    f.out += INSTRUCTIONS[name].rr[mask << 4 | mask] + imm8(bits)
     return mask
 
 
 class Sign(NamedTuple):
     op: dict[int, bytes]
     shift: str
-    count: int
+    bits: int
     type: int
 
 
 def sign(f: FunctionCompiler, pos: int, row: Sign) -> int:
     """abs and neg: bitwise."""
-    op, shift, count, type_ = row
+    op, shift, bits, type_ = row
     source = f.xreg(f.stack.pop())
-    target = _mask(f, shift, count)
+    target = _mask(f, shift, bits)
     f.out += op[source << 8 | target << 4 | target]
     f.xdrop(source)
     f.push_xmm(type_, target)
@@ -164,11 +161,11 @@ def sign(f: FunctionCompiler, pos: int, row: Sign) -> int:
 
 
 def copysign(f: FunctionCompiler, pos: int, row: Sign) -> int:
-    _, shift, count, type_ = row
+    _, shift, bits, type_ = row
     y = f.stack.pop()
     x = f.stack.pop()
     second, first = f.xreg(y), f.xreg(x)
-    mask = _mask(f, shift, count)
+    mask = _mask(f, shift, bits)
     target = f.xtmp()
     f.out += _AND[mask << 8 | target << 4 | second]
     f.out += _ANDN[mask << 8 | mask << 4 | first]

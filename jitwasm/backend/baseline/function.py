@@ -44,7 +44,11 @@ __all__ = ["BLOCK", "ELSE", "FUNCTION", "IF", "LOOP", "Frame", "FunctionCompiler
 
 FUNCTION, BLOCK, LOOP, IF, ELSE = range(5)
 MOV64B = INSTRUCTIONS["mov64"].rb
-STORES = [INSTRUCTIONS[n].rb for n in ("store32", "store64", "store_f32", "store_f64", "store_v128")]
+STORES = [
+    INSTRUCTIONS[name].rb
+    for name in ("store32", "store64", "store_f32", "store_f64", "store_v128")
+]
+"""By type code."""
 
 JCC = tuple(bytes([0x0F, 0x80 | cc]) for cc in range(16))
 _JCC_UNKNOWN = tuple(code + bytes(4) for code in JCC)
@@ -228,7 +232,7 @@ class FunctionCompiler(Allocator):
             self.out += MOV64B[VMCTX << 4 | MEMORY]
         ints: list[tuple[int, int]] = []
         floats: list[tuple[int, int]] = []
-        for operand, (type_, where, number) in zip(operands, plan.results, strict=True):
+        for operand, (_, where, number) in zip(operands, plan.results, strict=True):
             if where == INT:
                 ints.append((INT_RESULTS[number], operand))
             elif where == FLOAT:

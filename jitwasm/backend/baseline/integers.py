@@ -87,7 +87,7 @@ def binary(f: FunctionCompiler, pos: int, row: Arithmetic) -> int:
         x, y = y, x
     code = f.code
     following = code[pos]
-    if (following == LOCAL_SET or following == LOCAL_TEE) and code[pos + 1] < f.short_locals:
+    if LOCAL_SET <= following <= LOCAL_TEE and code[pos + 1] < f.short_locals:
         i = code[pos + 1]
         pin = f.pins[i]
         if pin >= 0:
@@ -249,7 +249,7 @@ def _rotate(f: FunctionCompiler, x: int, y: int, by_cl: dict[int, bytes]) -> int
     return reg
 
 
-# -- multiplication by a constant, counting bits, extension -----------------------------------------
+# -- counting bits, extension -----------------------------------------------------------------------
 
 
 class Unary(NamedTuple):
@@ -323,7 +323,7 @@ def divide(f: FunctionCompiler, pos: int, row: Division) -> int:
     divisor = y >> PAYLOAD if y & KIND == REG else -1
     if y & KIND == LOCAL:
         divisor = f.pins[y >> PAYLOAD]
-    if divisor < 0 or divisor == RAX or divisor == RDX:
+    if divisor < 0 or divisor in (RAX, RDX):
         divisor = f.tmp_except(1 << RAX | 1 << RDX)
         f.load(divisor, y)
         f.release(y)

@@ -70,12 +70,11 @@ def place_locals(f: FunctionCompiler, pos: int) -> None:
     calls = _estimate_calls(code, pos)
     ints.sort()
     floats.sort()
-    pins, clobbered = f.pins, 0
-    for reg, (uses, i) in zip(PINS, ints, strict=False):
-        if clobbered >= CALLEE_SAVED and -uses < 2 * calls:
+    pins = f.pins
+    for rank, (reg, (uses, i)) in enumerate(zip(PINS, ints, strict=False)):
+        if rank >= CALLEE_SAVED and -uses < 2 * calls:
             break
         pins[i] = reg
-        clobbered += 1
     for reg, (uses, i) in zip(XMM_PINS, floats, strict=False):
         if -uses < 2 * calls:
             break
