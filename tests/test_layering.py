@@ -20,9 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "jitwasm"
 
 LEAVES = ("types", "trapcodes", "errors", "config", "abi", "libcalls", "ir")
-PIPELINE = ("pipeline", "tiers")
+PIPELINE = ("aot", "pipeline", "tiers")
 API = (
-    "aot",
     "cache",
     "fetcher",
     "importer",

@@ -90,12 +90,19 @@ def _libm() -> ctypes.CDLL:
     return ctypes.CDLL("libm.so.6")
 
 
+@functools.cache
+def _libgcc() -> ctypes.CDLL:
+    # Division of 128-bit integers, which LLVM makes of the trip counts of some checked loops.
+    # libllvmlite needs this library too, so it is there wherever LLVM compiled anything.
+    return ctypes.CDLL("libgcc_s.so.1")
+
+
 def function_address(name: str) -> int | None:
-    """Where a function of the process, the C library or libm lies; None if there is none.
+    """Where a function of the process, libc, libm or libgcc lies; None if there is none.
 
     CPython's functions are found too: its symbols are in the process.
     """
-    for library in (_libc, _libm):
+    for library in (_libc, _libm, _libgcc):
         try:
             function = getattr(library(), name)
         except (AttributeError, OSError):

@@ -40,7 +40,7 @@ def test_lines_are_offsets_of_instructions(
     offsets = {int(line) for line in re.findall(r"^demo\.wasm +(\d+) +", table, re.M)}
     assert {demo[offset] for offset in offsets if offset} >= {DIVIDE, LOAD}
     names = set(re.findall(r"DW_AT_name +:.*: (\S+)$", dump(path, "info"), re.M))
-    assert {"demo.wasm", "divide", "recurse", "loop"} <= names
+    assert {"demo.wasm", "divide", "deep", "loop"} <= names
 
 
 @needs_cc

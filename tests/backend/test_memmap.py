@@ -111,3 +111,7 @@ def test_nothing_to_reserve_is_an_error() -> None:
 def test_many_reservations_fit() -> None:
     held = [Reservation(8 * GIB) for _ in range(200)]
     assert len({memory.base for memory in held}) == 200
+
+
+def test_helpers_for_wide_division_are_found() -> None:
+    assert libc.function_address("__udivti3")
