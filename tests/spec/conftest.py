@@ -33,7 +33,8 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
                 continue
             for key, counts in report.user_properties:
                 if key == _KEY:
-                    for row in (folder_of(counts["script"]), "total"):
+                    for folder in (folder_of(counts["script"]), "total"):
+                        row = f"{counts['tier']} {folder}"
                         totals[row]["seconds"] += report.duration
                         totals[row]["scripts"] += 1
                         for column in _COLUMNS:
@@ -42,10 +43,10 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         return
     terminalreporter.section("WebAssembly core suite: commands per folder")
     columns = ("scripts", *_COLUMNS, "seconds")
-    terminalreporter.write_line(f"{'folder':14}" + "".join(f"{name:>10}" for name in columns))
-    for folder in sorted(totals, key=lambda name: (name == "total", name)):
+    terminalreporter.write_line(f"{'tier, folder':24}" + "".join(f"{name:>10}" for name in columns))
+    for folder in sorted(totals, key=lambda name: (name.endswith("total"), name)):
         cells = "".join(f"{totals[folder][name]:10.0f}" for name in columns)
-        terminalreporter.write_line(f"{folder:14}{cells}")
+        terminalreporter.write_line(f"{folder:24}{cells}")
     terminalreporter.write_line(
         "expected: on tests/spec/expected_failures.txt; text: malformed text, which only the"
         " assembler sees, not counted as commands"

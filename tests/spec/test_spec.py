@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,13 +18,17 @@ SHOWN = 30
 
 
 @pytest.mark.timeout(600)
-def test_script_passes_except_for_the_expected_failures(script: str, record_property: Any) -> None:
-    report, expected = _run(script)
+@pytest.mark.parametrize("tier", ["optimized", "baseline"])
+def test_script_passes_except_for_the_expected_failures(
+    script: str, tier: str, record_property: Any
+) -> None:
+    report, expected = _run(script, tier)
     surprises = expected.unexpected(report.failures)
     record_property(
         "spec_counts",
         {
             "script": script,
+            "tier": tier,
             "commands": report.commands,
             "passed": report.passed,
             "expected": len(report.failures) - len(surprises),
@@ -39,11 +44,12 @@ def test_script_passes_except_for_the_expected_failures(script: str, record_prop
     assert not passed, f"{script}: expected to fail but passed, lines {passed}: take them off"
 
 
-def _run(script: str) -> tuple[Report, Expected]:
+def _run(script: str, tier: str) -> tuple[Report, Expected]:
     adapter = pytest.importorskip("tests.spec.adapter")
     suite = find_suite()
     assert suite is not None
-    report = run_script(read_script((suite / script).read_bytes()), adapter.JitwasmEngine())
+    engine = adapter.JitwasmEngine(replace(adapter.suite_config(), tier=tier))
+    report = run_script(read_script((suite / script).read_bytes()), engine)
     return report, read_expected().get(script, Expected({}))
 
 
