@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import wait
@@ -210,18 +211,16 @@ def _add_others(commands: Commands) -> None:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise ValueError
-    return value
+    if not re.fullmatch(r"\d+(\.\d*)?|\.\d+", text) or not float(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no positive number of seconds")
+    return float(text)
 
 
 def _size(text: str) -> int:
-    number, unit = (text[:-1], text[-1].upper()) if text[-1:].isalpha() else (text, "")
-    value = int(number) << {"": 0, "K": 10, "M": 20, "G": 30}[unit]
-    if value < 0:
-        raise ValueError
-    return value
+    found = re.fullmatch(r"(\d{1,15})([KMG]?)", text.upper())
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size like 65536, 64K, 64M or 1G")
+    return int(found[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[found[2]]
 
 
 # jitwasm run
@@ -361,15 +360,17 @@ def _read(file: str) -> bytes:
 
 
 def _validate(options: argparse.Namespace) -> int:
-    code = 0
-    for file in options.files:
-        try:
-            check(_read(file))
-        except WasmError as error:
-            code = _fail(file, str(error))
-        except OSError as error:
-            code = _fail(file, error.strerror or str(error))
-    return code
+    return max([_validate_one(file) for file in options.files])
+
+
+def _validate_one(file: str) -> int:
+    try:
+        check(_read(file))
+    except WasmError as error:
+        return _fail(file, str(error))
+    except OSError as error:
+        return _fail(file, error.strerror or str(error))
+    return 0
 
 
 def _stubs(options: argparse.Namespace) -> int:

@@ -56,10 +56,9 @@ class _WasmLoader(Loader):
         if wanted.intersection(_WASI):
             imports.update(Wasi(args=[str(self._path)], stdin="inherit").imports)
         for name in sorted(wanted.difference(imports)):
-            try:
-                imports[name] = importlib.import_module(name)
-            except (ValueError, TypeError) as error:  # "" and ".name" are no modules
-                raise ImportError(f"{self._path} imports from {name!r}: {error}") from error
+            if not name or name.startswith("."):
+                raise ImportError(f"{self._path} imports from {name!r}, which is no module")
+            imports[name] = importlib.import_module(name)
         instance = Instance(compiled, imports)
         if "_initialize" in instance.exports:
             instance.exports["_initialize"]()

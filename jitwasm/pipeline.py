@@ -367,6 +367,10 @@ def _unpickle(
     return cls._from_parts(ModuleParts(data, decode(data, config), objects, fingerprint, config))
 
 
+def _runs_here(fingerprint: str) -> bool:
+    return fingerprint in (baseline_fingerprint(), machine_fingerprint())
+
+
 def decode(data: bytes, config: Config) -> ModuleInfo:
     """What the bytes of a module that is known to be valid describe."""
     parser = StreamParser(config.features, config.limits)

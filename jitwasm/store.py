@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from jitwasm.abi import ENV, OVERFLOW_SLOT, OVERFLOW_SLOTS, STORE_STATE
-from jitwasm.backend.helpers import helper_table
+from jitwasm.backend.helpertable import helper_table
 from jitwasm.backend.native import native
 from jitwasm.block import Block, read_word, write_word
 from jitwasm.externs import BoxRegistry

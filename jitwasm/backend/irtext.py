@@ -50,10 +50,10 @@ _NUMBERS = {
     **{f"{s.name}.{field}": at for s in _STRUCTS.values() for field, at in s.offset.items()},
 }
 _MACRO = re.compile(
-    r"^ *(?:(?P<result>%[\w.]+) = )?(?P<verb>get|set|inc|field) (?:(?P<value>[^,\n]+), )?"
-    r"(?P<base>[%@][\w.]+) (?P<struct>\w+)\.(?P<field>\w+)$",
-    re.M,
+    r" *(?:(?P<result>%[\w.]+) = )?(?P<verb>get|set|inc|field) (?:(?P<value>[^,\n]+), )?"
+    r"(?P<base>[%@][\w.]+) (?P<struct>\w+)\.(?P<field>\w+)$"
 )
+_MARKS = (" = get ", "  set ", "  inc ", " = field ")
 _TEXT = re.compile(r'^@(\w+) = text "(.*)"$', re.M)
 _NUMBER = re.compile(r"<([A-Za-z][\w.]*)>")
 
@@ -63,8 +63,14 @@ def expand(text: str, constants: Mapping[str, int] | None = None) -> str:
     numbers = {**_NUMBERS, **(constants or {})}
     text = _NUMBER.sub(lambda match: str(numbers[match[1]]), text)
     text = _TEXT.sub(_constant, text)
-    counter = iter(range(1, len(text)))
-    return _MACRO.sub(lambda match: _access(match, next(counter)), text)
+    lines = text.split("\n")
+    for number, line in enumerate(lines):
+        # Most lines have none, and a search is ten times cheaper than a match that fails.
+        if any(mark in line for mark in _MARKS):
+            match = _MACRO.match(line)
+            if match:
+                lines[number] = _access(match, number)
+    return "\n".join(lines)
 
 
 def _constant(match: re.Match[str]) -> str:
@@ -72,7 +78,7 @@ def _constant(match: re.Match[str]) -> str:
     return f'@{name} = constant [{len(data) + 1} x i8] c"{data}\\00"'
 
 
-def _access(match: re.Match[str], count: int) -> str:
+def _access(match: re.Match[str], number: int) -> str:
     struct, field = match["struct"], match["field"]
     kind, offset = _KINDS[struct, field], _STRUCTS[struct].offset[field]
     address = f"getelementptr i8, ptr {match['base']}, i64 {offset}"
@@ -80,14 +86,14 @@ def _access(match: re.Match[str], count: int) -> str:
         return f"  {match['result']} = {address}"
     lines, pointer = "", match["base"]
     if offset:
-        pointer = f"%.{count}"
+        pointer = f"%.{number}"
         lines = f"  {pointer} = {address}\n"
     if match["verb"] == "get":
         return f"{lines}  {match['result']} = load volatile {kind}, ptr {pointer}"
     if match["verb"] == "set":
         return f"{lines}  store volatile {kind} {match['value']}, ptr {pointer}"
     return (
-        f"{lines}  %.{count}a = load volatile {kind}, ptr {pointer}\n"
-        f"  %.{count}b = add {kind} %.{count}a, 1\n"
-        f"  store volatile {kind} %.{count}b, ptr {pointer}"
+        f"{lines}  %.{number}a = load volatile {kind}, ptr {pointer}\n"
+        f"  %.{number}b = add {kind} %.{number}a, 1\n"
+        f"  store volatile {kind} %.{number}b, ptr {pointer}"
     )

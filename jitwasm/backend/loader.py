@@ -86,6 +86,7 @@ class CodeImage:
         symbols: addresses of global symbols.
         lo, hi: the executable range.
         map: what is where; may outlive the image.
+        owner: kept alive for the image's sake.
     """
 
     def __init__(self, arena: CodeArena, piece: Piece, image_map: ImageMap) -> None:
@@ -93,6 +94,7 @@ class CodeImage:
         self.map = image_map
         self.symbols = image_map.symbols
         self.lo, self.hi = image_map.lo, image_map.hi
+        self.owner: object = None
         self.closed = False
         arena.tie(piece, self)
 

@@ -20,7 +20,7 @@ from jitwasm.backend import cpython, libc
 from jitwasm.backend.adapters import Adapters
 from jitwasm.backend.codegen import host_target
 from jitwasm.backend.codespace import CodeSpace
-from jitwasm.backend.helpers import fill_helpers
+from jitwasm.backend.helpertable import fill_helpers
 from jitwasm.backend.host import Hooks, HostCalls, HostFunction
 from jitwasm.backend.loader import CodeImage, Describe, FrameInfo
 from jitwasm.backend.refusals import refuse, refuse_arity, refuse_results

@@ -117,7 +117,7 @@ def _run(f: FunctionEmitter, pos: int, mark_offsets: bool) -> None:
     tracked = f.in_memory or bool(f.uninitialized)
     entries = handlers(f.module.config.features, tracked)
     if mark_offsets:
-        entries = [(_mark, entry) for entry in entries]
+        entries = tuple((_mark, entry) for entry in entries)
     code, base = f.code, f.base
     end = len(code)
     start_function(f)

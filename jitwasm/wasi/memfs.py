@@ -227,7 +227,7 @@ class MemoryDirectory(_Node):
 
     def open(self, name: str, oflags: OFlags, rights: Rights, flags: FdFlags) -> Descriptor:
         write = bool(rights & (Rights.FD_WRITE | Rights.FD_ALLOCATE | Rights.FD_FILESTAT_SET_SIZE))
-        if write or oflags & (OFlags.CREAT | OFlags.TRUNC):
+        if not oflags & OFlags.DIRECTORY and (write or oflags & (OFlags.CREAT | OFlags.TRUNC)):
             self._need_writable()
         node = self.children.get(name)
         if node is None:
@@ -240,7 +240,7 @@ class MemoryDirectory(_Node):
         if isinstance(node, _Link):
             raise WasiError("LOOP")
         if isinstance(node, MemoryDirectory):
-            if write or oflags & OFlags.TRUNC:
+            if oflags & OFlags.TRUNC or (write and not oflags & OFlags.DIRECTORY):
                 raise WasiError("ISDIR")
             return OpenDirectory(node)
         if oflags & OFlags.DIRECTORY:

@@ -167,10 +167,10 @@ def path_rename(
     with source, _place(state, new_fd, Rights.PATH_RENAME_TARGET, new_path, new_size) as target:
         _need_directory(source)
         if target.must_be_directory:
-            kind = source.directory.stat(source.entry()).filetype
+            kind = source.directory.stat(source.entry("BUSY")).filetype
             if kind is not FileType.DIRECTORY:
                 raise WasiError("NOTDIR")
-        source.directory.rename(source.entry(), target.directory, target.entry())
+        source.directory.rename(source.entry("BUSY"), target.directory, target.entry("BUSY"))
 
 
 def path_symlink(

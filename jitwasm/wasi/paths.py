@@ -48,10 +48,10 @@ class Place:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def entry(self) -> str:
+    def entry(self, errno: str = "INVAL") -> str:
         """The name, for operations that need an entry rather than the folder itself."""
         if self.name is None:
-            raise WasiError("INVAL")
+            raise WasiError(errno)
         return self.name
 
 

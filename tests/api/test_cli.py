@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from jitwasm.cli import main
+from tests.support.guests import wasi_program
 from tests.support.wat import wat
 
 TIMEOUT = 60
+GUESTS = Path(__file__).parents[1] / "wasi" / "guests"
 
 MODULE = """
 (module $calc
@@ -77,7 +80,7 @@ def test_invoke_prints_the_results(
         (["inspect", "missing.wasm"], 1, "No such file or directory"),
         (["run", __file__], 1, "magic header not detected"),
         (["inspect", __file__], 1, "magic header not detected"),
-        (["run", "--env", "x", "{calc}"], 1, "--env wants NAME=VALUE"),
+        (["run", "--env", "NO_SUCH", "{calc}"], 1, "there is no such variable to pass on"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -238,3 +241,127 @@ def test_a_long_compilation_shows_its_progress(tmp_path: Path) -> None:
     assert process.wait(TIMEOUT) == 0
     os.close(terminal)
     assert b"compiling: 0.0 MB" in shown
+
+
+def test_options_of_a_run(tmp_path: Path) -> None:
+    """Folders, environment, limits: all of them, on a program in C."""
+    binary = tmp_path / "program.wasm"
+    binary.write_bytes(wasi_program(GUESTS / "echo.c"))
+    done = run(
+        *("run", "-O", "0", "--env", "A=1=2", "--env", "HOME", "--timeout", "60"),
+        *("--max-memory", "64M", str(binary), "--env", "-x"),
+        input=b"line\n",
+    )
+    lines = done.stdout.decode().splitlines()
+    assert lines[1:] == [
+        *("arg 1: --env", "arg 2: -x", "env: A=1=2", f"env: HOME={os.environ['HOME']}"),
+        "in: line",
+    ]
+    assert (done.returncode, done.stderr) == (7, b"to stderr\n")
+
+
+def test_folders_of_a_run(tmp_path: Path) -> None:
+    binary = tmp_path / "cat.wasm"
+    binary.write_bytes(wasi_program(GUESTS / "cat.c"))
+    (tmp_path / "f").write_bytes(b"data")
+    for option in ("--dir", "--read-only"):
+        done = run("run", option, f"{tmp_path}::/d", str(binary), "/d/f")
+        assert (done.stdout, done.stderr, done.returncode) == (b"data", b"", 0)
+    done = run("run", "--dir", str(tmp_path), str(binary), f"{tmp_path}/f")
+    assert done.stdout == b"data"
+    done = run("run", str(binary), f"{tmp_path}/f")
+    assert done.returncode == 1 and b"No such file" in done.stderr or b"apabilit" in done.stderr
+    done = run("run", "--dir", f"{tmp_path}/none", str(binary))
+    assert (done.returncode, done.stderr.count(b"\n")) == (1, 1)
+    assert f"{tmp_path}/none: No such file".encode() in done.stderr
+
+
+def test_a_program_that_takes_too_long_is_stopped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "loop.wasm"
+    path.write_bytes(wat('(module (func (export "_start") (loop $l (br $l))))'))
+    assert main(["run", "--timeout", "0.1", str(path)]) == 124
+    assert capsys.readouterr().err.endswith("loop.wasm: stopped after 0.1 s\n")
+
+
+def test_memory_of_a_run_is_limited(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "grow.wasm"
+    path.write_bytes(
+        wat(
+            '(module (memory 1) (func (export "grow") (param i32) (result i32)'
+            " (memory.grow (local.get 0))))"
+        )
+    )
+    for size, pages, printed in (("128K", "1", "1"), ("128k", "2", "-1"), ("65536", "1", "-1")):
+        assert main(["run", "--max-memory", size, "--invoke", "grow", str(path), pages]) == 0
+        assert capsys.readouterr().out == printed + "\n"
+    assert main(["run", "--max-memory", "1000", str(path)]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "option", [("--timeout", "0"), ("--timeout", "x"), ("--max-memory", "1X"), ("--max-memory", "")]
+)
+def test_limits_that_make_no_sense_are_wrong_usage(calc: str, option: tuple[str, str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["run", *option, calc])
+    assert caught.value.code == 2
+
+
+def test_an_interrupt_ends_the_process_as_a_native_one(tmp_path: Path) -> None:
+    path = tmp_path / "loop.wasm"
+    path.write_bytes(
+        wat(
+            '(module (import "wasi_snapshot_preview1" "fd_write"'
+            " (func $write (param i32 i32 i32 i32) (result i32)))"
+            ' (memory (export "memory") 1) (data (i32.const 8) "\\10\\00\\00\\00\\01\\00\\00\\00x")'
+            ' (func (export "_start") (drop (call $write (i32.const 1) (i32.const 8) (i32.const 1)'
+            " (i32.const 0))) (loop $l (br $l))))"
+        )
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "jitwasm", "run", str(path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout.read(1) == b"x"
+    process.send_signal(signal.SIGINT)
+    assert process.wait(TIMEOUT) == -signal.SIGINT
+    assert process.stderr.read() == b""
+    process.stdout.close()
+    process.stderr.close()
+
+
+def test_validate(calc: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", calc, calc]) == 0
+    assert capsys.readouterr() == ("", "")
+    bad = tmp_path / "bad.wasm"
+    bad.write_bytes(wat("(module (func))")[:-1])
+    assert main(["validate", calc, str(bad), str(tmp_path / "none")]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(": ")[1] for line in lines] == [str(bad), str(tmp_path / "none")]
+
+
+def test_stubs_are_written_where_they_are_wanted(
+    calc: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["stubs", calc, "-o", "-"]) == 0
+    text = capsys.readouterr().out
+    assert "def add(a0: int, a1: int, /) -> int: ..." in text
+    assert main(["stubs", calc, "-o", str(tmp_path / "x.pyi")]) == 0
+    assert (tmp_path / "x.pyi").read_text() == text
+    assert main(["stubs", calc]) == 0
+    assert Path(calc).with_suffix(".pyi").read_text() == text
+
+
+@pytest.mark.parametrize("command", [[], ["run"], ["inspect"], ["validate"], ["stubs"]])
+def test_help_explains(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([*command, "--help"])
+    assert caught.value.code == 0
+    out = capsys.readouterr().out
+    assert "usage: jitwasm" in out
+    if command in ([], ["run"]):
+        assert "examples:\n  jitwasm run program.wasm one two" in out

@@ -245,8 +245,8 @@ def test_images_outside_of_wasm_code_are_not_traps() -> None:
 
 def test_structures_in_ir_are_those_of_the_abi() -> None:
     assert expand("  %x = get %a Activation.code") == (
-        f"  %.1 = getelementptr i8, ptr %a, i64 {abi.ACTIVATION.offset['code']}\n"
-        "  %x = load volatile i64, ptr %.1"
+        f"  %.0 = getelementptr i8, ptr %a, i64 {abi.ACTIVATION.offset['code']}\n"
+        "  %x = load volatile i64, ptr %.0"
     )
     assert expand("  set %v, %t ThreadState.top") == "  store volatile ptr %v, ptr %t"
     assert expand("movq <StoreState.owner>(%rax), %rbx") == "movq 0(%rax), %rbx"

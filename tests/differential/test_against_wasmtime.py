@@ -12,6 +12,7 @@ import os
 import random
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -105,10 +106,7 @@ class Comparison:
         self.seed = seed
         self.source = random.Random(seed)
         strict = seed % len(_FLAVOURS) != _WITHOUT_MEMORY
-        level = (0, 2)[seed // len(_FLAVOURS) % 2]
-        bounds = ("guard", "guard", "explicit")[seed // 20 % 3]
-        config = jitwasm.Config(opt_level=level, strict=strict, bounds=bounds)
-        self.ours = adapter.JitwasmEngine(config)
+        self.ours = adapter.JitwasmEngine(replace(_config(seed), strict=strict))
         self.module = self.ours.compile(binary)
         self.binary = binary
 
@@ -164,6 +162,13 @@ class Comparison:
         if type_ == "externref":
             return self.source.choice([Ref("null", "extern"), Ref("extern", 7)])
         return Ref("null", "func") if type_ == "funcref" else None
+
+
+def _config(seed: int) -> Any:
+    """Both tiers, and both ways to guard a memory, in turn."""
+    tier, level = (("optimized", 0), ("optimized", 2), ("baseline", None))[seed // 6 % 3]
+    bounds = ("guard", "explicit")[seed // 18 % 2]
+    return jitwasm.Config(tier=tier, opt_level=level, bounds=bounds)
 
 
 def _attempt(operation: Any, *args: Any) -> Any:

@@ -104,11 +104,19 @@ def _plain(value: Value | Ref) -> object:
     return "null" if isinstance(value, Ref) and value.kind == "null" else value
 
 
-@pytest.mark.parametrize(("host_calls", "opt_level"), [("fast", 0), ("fast", 2), ("ctypes", 0)])
+CONFIGS = {
+    "opt0": jitwasm.Config(tier="optimized", opt_level=0),
+    "opt2": jitwasm.Config(tier="optimized", opt_level=2),
+    "baseline": jitwasm.Config(tier="baseline"),
+    "ctypes": jitwasm.Config(tier="baseline", host_calls="ctypes"),
+}
+
+
+@pytest.mark.parametrize("config", CONFIGS)
 @pytest.mark.parametrize("number", range(SIGNATURES))
-def test_values_cross_unchanged(number: int, host_calls: str, opt_level: int) -> None:
+def test_values_cross_unchanged(number: int, config: str) -> None:
     shape = signature(number)
-    engine = adapter.JitwasmEngine(jitwasm.Config(opt_level=opt_level, host_calls=host_calls))
+    engine = adapter.JitwasmEngine(CONFIGS[config])
     seen: list[Values] = []
 
     def host(*args: object) -> object:
@@ -134,9 +142,10 @@ def test_values_cross_unchanged(number: int, host_calls: str, opt_level: int) ->
                 assert same(args, seen[0]), (row.name, shape.text)
 
 
+@pytest.mark.parametrize("config", ["opt2", "baseline"])
 @pytest.mark.parametrize("type_", ["i32", "i64", "f32", "f64"])
-def test_every_edge_value_survives_in_globals_and_memory(type_: str) -> None:
-    engine = adapter.JitwasmEngine()
+def test_every_edge_value_survives_in_globals_and_memory(type_: str, config: str) -> None:
+    engine = adapter.JitwasmEngine(CONFIGS[config])
     text = f"""(module
         (memory (export "memory") 1)
         (global $g (export "g") (mut {type_}) ({type_}.const 0))
@@ -189,8 +198,8 @@ def test_ten_million_tail_calls_of_different_signatures_take_constant_stack() ->
             (i64.sub (i64x2.extract_lane 1 (local.get 9)) (i64.const 1))
             (ref.func $one)))
         (elem declare func $one))"""
-    for opt_level in (0, 2):
-        engine = adapter.JitwasmEngine(jitwasm.Config(opt_level=opt_level))
+    for name in ("opt0", "opt2", "baseline"):
+        engine = adapter.JitwasmEngine(CONFIGS[name])
         instance = engine.instantiate(engine.compile(wat(text)), {})
         # Each of the three counts down by one and returns its own number at zero.
         for count in (0, 1, 2, 10_000_000):

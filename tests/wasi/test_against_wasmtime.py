@@ -74,3 +74,23 @@ def test_program_behaves_as_under_wasmtime(name: str, where: str, tmp_path: Path
     else:
         files = {name: data for name, data in tree(theirs).items() if isinstance(data, bytes)}
         assert in_memory.to_dict() == files
+
+
+@pytest.mark.parametrize("where", ["real folder", "folder in memory"])
+def test_many_files_renames_and_sparse_files(where: str, tmp_path: Path) -> None:
+    sparse = ["-DSPARSE"] if where == "real folder" else []  # memory would have to hold it
+    binary = wasi_program(GUESTS / "tree.c", *sparse)
+    theirs, ours = tmp_path / "theirs", tmp_path / "ours"
+    theirs.mkdir()
+    ours.mkdir()
+    expected = run_peer(binary, "program", tmp_path, theirs)
+    folder = ours if where == "real folder" else jitwasm.MemoryDirectory()
+    result = jitwasm.run_wasi(
+        binary, env=ENV, dirs={"/work": folder}, config=jitwasm.Config(opt_level=0)
+    )
+    assert result.stdout.decode() == expected[1].decode()
+    assert result.returncode == expected[0]
+    if isinstance(folder, Path):
+        assert tree(ours) == tree(theirs)
+    else:
+        assert folder.to_dict().keys() == {k for k, v in tree(theirs).items() if v is not None}

@@ -249,7 +249,7 @@ def _rotate(f: FunctionCompiler, x: int, y: int, by_cl: dict[int, bytes]) -> int
     return reg
 
 
-# -- counting bits, extension -----------------------------------------------------------------------
+# -- counting bits, extension --------------------------------------------------------------------
 
 
 class Unary(NamedTuple):

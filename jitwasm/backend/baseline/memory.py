@@ -24,7 +24,7 @@ from jitwasm.backend.baseline.assembler import (
 )
 from jitwasm.backend.baseline.calls import Source, call_helper, pointer, segment
 from jitwasm.backend.baseline.function import FunctionCompiler, Handler
-from jitwasm.backend.baseline.integers import LOCAL_SET, LOCAL_TEE
+from jitwasm.backend.baseline.integers import LOCAL_SET, LOCAL_TEE, target_of
 from jitwasm.backend.baseline.operands import (
     CONST,
     F32,
@@ -98,22 +98,17 @@ def load(f: FunctionCompiler, pos: int, row: Access) -> int:
             f.drop(index)
         key = (offset << 4 | index) << 4
     if type_ < 2:
-        if code[pos] == LOCAL_SET or code[pos] == LOCAL_TEE:
-            i = code[pos + 1]
-            if i < f.short_locals:
-                pin = f.pins[i]
-                if pin >= 0:
-                    local = f.locals[i]
-                    if local in f.stack:
-                        # The address register is still needed.
-                        free = f.free
-                        f.free &= ~(1 << (key >> 4 & 15))
-                        f.materialise(local)
-                        f.free |= free & 1 << (key >> 4 & 15)
-                    f.out += access[key | pin]
-                    if code[pos] == LOCAL_TEE:
-                        f.stack.append(local)
-                    return pos + 2
+        if LOCAL_SET <= code[pos] <= LOCAL_TEE:
+            # The address register is still needed.
+            busy = 1 << (key >> 4 & 15) & f.free
+            f.free ^= busy
+            i = target_of(f, pos)
+            f.free |= busy
+            if i >= 0:
+                f.out += access[key | f.pins[i]]
+                if code[pos] == LOCAL_TEE:
+                    f.stack.append(f.locals[i])
+                return pos + 2
         free = f.free
         if not free:
             free = 1 << f.tmp()

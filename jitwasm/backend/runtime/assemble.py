@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import re
+from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 
 from jitwasm.backend.irtext import expand
@@ -78,13 +80,10 @@ _CONSTANTS = {
 }
 
 _DEFINE = re.compile(
-    r"^define (?P<result>[^@\n]*)@(?P<name>[\w.]+)\((?P<params>.*)\)(?P<rest>[^{\n]*)\{$", re.M
+    r"define (?P<result>[^@]*)@(?P<name>[\w.]+)\((?P<params>.*)\)(?P<rest>[^{]*)\{"
 )
-_VARIABLE = re.compile(r"^@(?P<name>\w+) = (?:global (?P<type>\[[^\n]*\]|\w+)|text)", re.M)
-_EXTERNAL = re.compile(
-    r"^(?:declare [^@\n]*@(?P<function>[\w.]+)\(|@(?P<variable>\w+) = external).*$", re.M
-)
-_LABEL = re.compile(r"^function (\w+)$", re.M)
+_VARIABLE = re.compile(r"@(?P<name>\w+) = (?:global (?P<type>\[.*\]|\w+)|text)")
+_DECLARE = re.compile(r"(?:declare [^@]*)?@(?P<name>[\w.]+)")
 
 
 @functools.cache
@@ -92,41 +91,41 @@ def _source(name: str) -> str:
     return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
 
+@dataclass
+class _Symbol:
+    """A name that IR may refer to: the line that declares it, and the part that defines it."""
+
+    declaration: str = ""
+    part: str | None = None
+
+
 @functools.cache
-def _declarations() -> dict[str, str]:
-    """For each symbol there is, the line that declares it."""
-    found = {m["function"] or m["variable"]: m[0] for m in _EXTERNAL.finditer(_source("capi.ll"))}
-    for names in _PARTS.values():
+def _symbols() -> dict[str, _Symbol]:
+    """All names there are."""
+    found: dict[str, _Symbol] = defaultdict(_Symbol)
+    for line in _source("capi.ll").split("\n"):
+        if match := _DECLARE.match(line):
+            found[match["name"]].declaration = line
+    for part, names in _PARTS.items():
         for name in names:
-            if name.endswith(".ll"):
-                text = _source(name)
-                for m in _DEFINE.finditer(text):
-                    params = re.sub(r" %[\w.]+", "", m["params"])
-                    line = f"declare {m['result']}@{m['name']}({params}){m['rest']}"
-                    found[m["name"]] = line.rstrip()
-                for m in _VARIABLE.finditer(text):
-                    kind = m["type"] or "i8"
-                    found[m["name"]] = f"@{m['name']} = external dso_local global {kind}"
-    return found
-
-
-@functools.cache
-def _owners() -> dict[str, str]:
-    """For each symbol of the runtime, its part."""
-    return {
-        symbol: part
-        for part, names in _PARTS.items()
-        for name in names
-        for pattern in (_DEFINE, _VARIABLE, _LABEL)
-        for symbol in (
-            m["name"] if pattern is not _LABEL else m[1] for m in pattern.finditer(_source(name))
-        )
-    }
+            for line in _source(name).split("\n"):
+                if line.startswith("function "):
+                    found[line[9:]].part = part
+                elif line.startswith("define ") and (match := _DEFINE.match(line)):
+                    params = re.sub(r" %[\w.]+", "", match["params"])
+                    text = f"declare {match['result']}@{match['name']}({params}){match['rest']}"
+                    found[match["name"]] = _Symbol(text.rstrip(), part)
+                elif line.startswith("@") and (match := _VARIABLE.match(line)):
+                    kind = match["type"] or "i8"
+                    text = f"@{match['name']} = external dso_local global {kind}"
+                    found[match["name"]] = _Symbol(text, part)
+    return dict(found)
 
 
 def part_of(symbol: str) -> str | None:
     """The part that defines a symbol."""
-    return _owners().get(symbol)
+    found = _symbols().get(symbol)
+    return found.part if found else None
 
 
 @functools.cache
@@ -143,11 +142,10 @@ def part_text(part: str) -> str:
 def complete(text: str) -> str:
     """Expand the macros in IR text and add the declarations it needs."""
     text = expand(text, _CONSTANTS)
-    defined = {m["name"] for m in _DEFINE.finditer(text)}
-    defined |= set(re.findall(r"^@(\w+) = ", text, re.M))
-    declarations = _declarations()
+    symbols = _symbols()
+    defined = set(re.findall(r"^(?:define [^@]*)?@([\w.]+)", text, re.M))
     used = sorted(set(re.findall(r"@([\w.]+)", text)) - defined)
-    return "\n".join([text, *(declarations[name] for name in used if name in declarations)])
+    return "\n".join([text, *(symbols[name].declaration for name in used if name in symbols)])
 
 
 def _module_asm(text: str) -> str:

@@ -143,9 +143,9 @@ suspect:
   br i1 %none, label %good, label %failed
 failed:
   ; Nothing may be called that looks up attributes: an exception is set.
-  %class.p = getelementptr i8, ptr %obj, i64 8
-  %class = load ptr, ptr %class.p
+  %class = call ptr @PyObject_Type(ptr %obj)
   %flags = call i64 @PyType_GetFlags(ptr %class)
+  call void @Py_DecRef(ptr %class)
   %is_int = and i64 %flags, 16777216
   %is_large = icmp ne i64 %is_int, 0
   br i1 %is_large, label %refuse, label %kind

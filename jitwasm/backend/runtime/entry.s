@@ -6,7 +6,8 @@
 # jw_jump restores what was noted. For the compiler it is an ordinary call that returns exactly once,
 # one way or the other; Activation.code says which.
 #
-# jw_trap is called by compiled code: it notes the registers of its caller, for the backtrace.
+# jw_trap is called by compiled code: it notes the registers of its caller, for the backtrace. The
+# call is the last instruction of its function, maybe, so what is noted lies inside of it.
 #
 # jw_exchange and jw_interrupt serve the signal handlers.
 
@@ -59,6 +60,7 @@ save %rsp
 leaq 80(%rsp), %rax
 movq %rax, <registers.rsp>(%rsp)
 movq 72(%rsp), %rax
+decq %rax
 movq %rax, <registers.rip>(%rsp)
 movl %edi, %edi
 movq %rsp, %rsi

@@ -78,10 +78,8 @@ entry:
   %fine = icmp eq ptr %outcome, @_Py_NoneStruct
   br i1 %fine, label %returned, label %raised
 raised:
-  ; Restored as it is: the reference is ours, the traceback its own.
-  %class.p = getelementptr i8, ptr %outcome, i64 8
-  %class = load ptr, ptr %class.p
-  call void @Py_IncRef(ptr %class)
+  ; Restored as it is, with its own traceback. All three references are given away.
+  %class = call ptr @PyObject_Type(ptr %outcome)
   %traceback = call ptr @PyException_GetTraceback(ptr %outcome)
   call void @PyErr_Restore(ptr %class, ptr %outcome, ptr %traceback)
   call void @jw_raise_pending()
@@ -104,8 +102,8 @@ done:
 ; What a host function with several results returned, as a tuple of that length, or null.
 define ptr @jw_result_tuple(ptr %target, ptr %obj, i64 %count) {
 entry:
-  %type.p = getelementptr i8, ptr %obj, i64 8
-  %type = load ptr, ptr %type.p
+  %type = call ptr @PyObject_Type(ptr %obj)
+  call void @Py_DecRef(ptr %type)
   %exact = icmp eq ptr %type, @PyTuple_Type
   br i1 %exact, label %own, label %iterate
 own:

@@ -134,9 +134,9 @@ entry:
   %none = icmp eq ptr %exception, null
   br i1 %none, label %done, label %set
 set:
-  %class.p = getelementptr i8, ptr %exception, i64 8
-  %class = load ptr, ptr %class.p
+  %class = call ptr @PyObject_Type(ptr %exception)
   call void @PyErr_SetObject(ptr %class, ptr %exception)
+  call void @Py_DecRef(ptr %class)
   call void @Py_DecRef(ptr %exception)
   br label %done
 done:

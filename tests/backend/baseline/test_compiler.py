@@ -1,0 +1,85 @@
+"""The baseline compiler as such: what it covers, and what its code looks like from outside."""
+
+from __future__ import annotations
+
+import pytest
+
+from jitwasm.backend.baseline.compiler import BaselineCompiler
+from jitwasm.backend.baseline.objectfile import write_object
+from jitwasm.backend.elf import ObjectFile
+from jitwasm.config import Config
+from jitwasm.frontend.events import CodeStart, FunctionBody
+from jitwasm.frontend.moduleinfo import ModuleInfo
+from jitwasm.frontend.opcodes import OPCODES
+from jitwasm.frontend.stream import StreamParser
+from jitwasm.tiers import instruction_rows
+from tests.support.wat import wat
+
+NOT_IMPLEMENTED = ("exceptions", "gc", "threads")
+
+
+def parse(data: bytes) -> tuple[ModuleInfo, list[FunctionBody]]:
+    config = Config()
+    parser = StreamParser(config.features, config.limits)
+    events = parser.feed(data) + parser.finish()
+    start = next(event for event in events if isinstance(event, CodeStart))
+    return start.info, [event for event in events if isinstance(event, FunctionBody)]
+
+
+def test_every_instruction_that_the_frontend_takes_is_covered() -> None:
+    info, _ = parse(wat("(module (func))"))
+    compiler = BaselineCompiler(info, False, instruction_rows())
+    entries = compiler._program.entries
+    missing = []
+    for op in OPCODES:
+        if op.feature in NOT_IMPLEMENTED:
+            continue
+        handler, row = entries[op.code if op.code < 0x100 else op.code >> 12]
+        if op.code >= 0x100:
+            handler, row = row[op.code & 0xFFF]
+        if handler.__name__ == "_unsupported":
+            missing.append(op.mnemonic)
+    assert not missing
+
+
+MODULE = """(module (memory 1)
+  (func (param i32) (result i32)
+    (local i64 f64)
+    (loop $again
+      (local.set 0 (i32.add (local.get 0) (i32.load offset=8 (local.get 0))))
+      (br_if $again (i32.lt_u (local.get 0) (i32.const 100))))
+    (i32.div_s (local.get 0) (i32.const 3))))"""
+
+
+def test_the_same_body_gives_the_same_code() -> None:
+    info, (body,) = parse(wat(MODULE))
+    compiler = BaselineCompiler(info, False, instruction_rows())
+    first = compiler.compile(body.funcidx, body.body)
+    again = BaselineCompiler(info, False, instruction_rows()).compile(body.funcidx, body.body)
+    assert first == again
+
+
+def test_recording_positions_does_not_change_the_code() -> None:
+    info, (body,) = parse(wat(MODULE))
+    compiler = BaselineCompiler(info, False, instruction_rows())
+    positions: list[tuple[int, int]] = []
+    assert compiler.compile(0, body.body, positions) == compiler.compile(0, body.body)
+    places = [at for at, _ in positions]
+    assert places == sorted(places)
+    assert [pos for _, pos in positions] == sorted({pos for _, pos in positions})
+    load = body.body.index(bytes([0x28, 2, 8]))
+    assert any(pos == load for _, pos in positions)
+
+
+def test_objects_have_no_relocations() -> None:
+    data = write_object([("f0", b"\xc3"), ("f7", b"\x0f\x0b")], {"s0": 1})
+    obj = ObjectFile(data)
+    assert not list(obj.relocations())
+    named = {symbol.name: symbol.value for symbol in obj.symbols if symbol.is_global}
+    assert named == {"f0": 0, "f7": 16, "s0": 1}
+
+
+@pytest.mark.parametrize("size", [600, 5000, 40_000])
+def test_many_locals_are_compiled(size: int) -> None:
+    info, (body,) = parse(wat(f"(module (func (result i64) (local {'i64 ' * size}) local.get 7))"))
+    assert BaselineCompiler(info, False, instruction_rows()).compile(0, body.body)
