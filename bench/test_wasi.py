@@ -1,4 +1,4 @@
-"""Data through a WASI program: 100 MB of a file through `cat`, ours and wasmtime-py's in one run."""
+"""Data through a WASI program: a file of 100 MB through `cat`, ours and wasmtime-py's."""
 
 from __future__ import annotations
 

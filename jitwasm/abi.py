@@ -22,20 +22,18 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 from jitwasm.types import FuncType, ValType
 
 __all__ = [
     "ABI_VERSION",
     "ACTIVATION",
-    "CallConv",
     "DATA_SEGMENT",
     "ELEM_SEGMENT",
     "ENV",
     "FUNCREF",
     "HOST_ENV",
-    "Loc",
     "MEMORY32_GUARD",
     "MEMORY32_RESERVED",
     "MEMORY64_GUARD",
@@ -43,9 +41,11 @@ __all__ = [
     "MEMORY_RECORD",
     "RTT",
     "STORE_STATE",
-    "Struct",
     "TABLE_RECORD",
     "THREAD_STATE",
+    "CallConv",
+    "Loc",
+    "Struct",
     "VMLayout",
     "call_conv",
     "function_symbol",
@@ -240,7 +240,7 @@ class CallConv:
         return f"{self.ret_ir} ({', '.join(('ptr', *self.param_ir))})"
 
 
-@lru_cache(maxsize=None)
+@cache
 def call_conv(type_: FuncType) -> CallConv:
     """The calling convention of a function type."""
     params = _assign_params(type_.params)

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 __all__ = [
     "COLD",
     "FUNCTION_ATTRIBUTES",
-    "FunctionIR",
     "INVARIANT",
     "PREAMBLE",
     "TBAA_GLOBAL",
     "TBAA_MEMORY",
     "TBAA_TABLE",
     "TBAA_VM",
+    "FunctionIR",
 ]
 
 PREAMBLE = """\

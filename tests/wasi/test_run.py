@@ -46,7 +46,9 @@ def wasi(body: str, *, memory: str = "1", config: jitwasm.Config = CONFIG) -> ji
 DATA = bytes(range(256)) * 1000
 
 
-@pytest.mark.parametrize("kind", ["bytes", "bytearray", "file", "raw", "pipe", "callable", "BytesIO"])
+@pytest.mark.parametrize(
+    "kind", ["bytes", "bytearray", "file", "raw", "pipe", "callable", "BytesIO"]
+)
 def test_standard_input(cat: jitwasm.Module, kind: str, tmp_path: Path) -> None:
     path = tmp_path / "input"
     path.write_bytes(DATA)
