@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -320,8 +321,14 @@ _making = threading.Lock()
 
 
 def native() -> NativeRuntime:
-    """The process's native runtime, made at first use."""
+    """The process's native runtime, made at first use.
+
+    Raises:
+        RuntimeError: the interpreter runs without a GIL, on which stores and ticks rely.
+    """
     if not _made:
+        if not getattr(sys, "_is_gil_enabled", lambda: True)():
+            raise RuntimeError("jitwasm needs the GIL: set PYTHON_GIL=1 for free-threaded Python")
         with _making:
             if not _made:
                 _made.append(NativeRuntime())

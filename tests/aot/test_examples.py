@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from jitwasm.aot.emit import AotOptions, compile_module
 from jitwasm.cli import main
 from tests.aot.support import HERE, cc, needs_cc, run
 from tests.support.guests import library
+from tests.support.npm import npm_module
 from tests.support.wat import wat
 
 pytestmark = needs_cc
@@ -156,16 +156,14 @@ def test_import_with_more_parameters_than_registers(
     run(tmp_path, "./main")
 
 
-SQLITE = os.environ.get("JITWASM_SQLITE_WASM")
-
-
-@pytest.mark.skipif(
-    SQLITE is None, reason="set JITWASM_SQLITE_WASM to the sqlite3.wasm of sqlite.org"
-)
 def test_sqlite_answers_a_query(tmp_path: Path) -> None:
-    assert SQLITE is not None
+    sqlite = npm_module(
+        "@sqlite.org/sqlite-wasm@3.41.2+build.1",
+        "package/sqlite-wasm/jswasm/sqlite3.wasm",
+        "2d34bf9279985db154f98bfab9ffa289b014821873ed188b67e3a4c5d1b7faec",
+    )
     source = tmp_path / "sq.wasm"
-    source.write_bytes(Path(SQLITE).read_bytes())
+    source.write_bytes(sqlite)
     assert main(["compile", str(source), "-O0", "--no-loadable"]) == 0
     header = (tmp_path / "sq.h").read_text()
     # A database in memory wants nothing of the system: each import says that it failed.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from jitwasm.wasi.abi import FdFlags, OFlags, Rights, WasiError
 from jitwasm.wasi.hostfs import HostDirectory
 from jitwasm.wasi.paths import resolve
 from tests.support.guests import wasi_program
+from tests.wasi.machine import RESULT, ours
 
 GUESTS = Path(__file__).parent / "guests"
 
@@ -101,3 +103,53 @@ def test_read_only_folder_cannot_be_changed(folder: Path) -> None:
 def test_program_without_folders_reaches_no_file() -> None:
     result = jitwasm.run_wasi(wasi_program(GUESTS / "escape.c"))
     assert result.returncode == 99
+
+
+def test_a_link_swapped_in_during_the_run_never_leads_outside(folder: Path) -> None:
+    """A thread exchanges a file with a link to the secret while the program opens it."""
+    stop = threading.Event()
+
+    def swap() -> None:
+        while not stop.is_set():
+            (folder / "other").symlink_to("../outside/secret")
+            os.replace(folder / "other", folder / "inside")
+            (folder / "other").write_text("inside")
+            os.replace(folder / "other", folder / "inside")
+
+    attacker = threading.Thread(target=swap)
+    attacker.start()
+    try:
+        machine = ours(jitwasm.Wasi(stdout=None, dirs={"/work": folder}))
+        for _ in range(300):
+            everything = (1 << 29) - 1
+            code = machine.call(
+                "path_open", 3, 1, "inside", 0, everything, everything, 0, RESULT
+            )
+            if code == "SUCCESS":
+                fd = machine.u32()
+                assert machine.get(fd, 20) in (b"inside", b"")
+                assert machine.call("fd_close", fd) == "SUCCESS"
+            else:
+                assert code in ("PERM", "LOOP", "NOENT")
+    finally:
+        stop.set()
+        attacker.join()
+
+
+def test_a_fifo_of_the_host_does_not_hold_the_program_up(folder: Path) -> None:
+    os.mkfifo(folder / "fifo")
+    machine = ours(jitwasm.Wasi(stdout=None, dirs={"/work": folder}))
+    rights = int(Rights.FD_WRITE)
+    assert machine.call("path_open", 3, 0, "fifo", 0, rights, 0, 0, RESULT) == "NXIO"
+    assert machine.open("fifo", rights=int(Rights.FD_READ)) == 4
+
+
+def test_names_that_are_not_utf8_do_no_harm(folder: Path) -> None:
+    (folder / os.fsdecode(b"\xff")).touch()
+    (folder / "odd").symlink_to(os.fsdecode(b"\xfe"))
+    machine = ours(jitwasm.Wasi(stdout=None, dirs={"/work": folder}))
+    assert machine.call("fd_readdir", 3, 4096, 4096, 0, RESULT) == "SUCCESS"
+    assert b"\xff" in machine.read(4096, machine.u32())
+    assert machine.call("path_readlink", 3, "odd", 512, 10, RESULT) == "SUCCESS"
+    assert machine.read(512, machine.u32()) == b"\xfe"
+    assert machine.call("path_filestat_get", 3, 1, "odd", 512) == "NOENT"

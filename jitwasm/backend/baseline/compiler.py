@@ -63,6 +63,14 @@ def _entries(rows: Iterable[InstructionRow]) -> tuple[Handler, ...]:
     return tuple(by_byte)
 
 
+GUARDED_BYTES = 1 << 14
+"""Bodies from here on are compiled with bounds on the following."""
+MAX_HEIGHT = 1000
+"""Operands on the stack: branches and assignments look through all of them."""
+MAX_EXPANSION = 64
+"""Bytes of machine code for each of the body: a branch may move a thousand results."""
+
+
 class BaselineCompiler:
     """Compiles the functions of one module, in any order."""
 
@@ -95,7 +103,10 @@ class BaselineCompiler:
         place_locals(f, pos)
         control.start_function(f)
         if positions is None:
-            _run(f, pos)
+            if len(code) > GUARDED_BYTES:
+                _run_guarded(f, pos)
+            else:
+                _run(f, pos)
             return f.finish()
         _run_recording(f, pos, positions)
         result = f.finish()
@@ -138,6 +149,18 @@ def _run(f: FunctionCompiler, pos: int) -> None:
                 continue
         handler, row = entries[opcode]
         pos = handler(f, pos + 1, row)
+
+
+def _run_guarded(f: FunctionCompiler, pos: int) -> None:
+    """The same for long bodies, with bounds on what could take more than linear time or space."""
+    entries = f.program.entries
+    code, stack, frames, out = f.code, f.stack, f.frames, f.out
+    most = MAX_EXPANSION * len(code)
+    while frames:
+        handler, row = entries[code[pos]]
+        pos = handler(f, pos + 1, row)
+        if len(stack) > MAX_HEIGHT or len(out) > most:
+            raise Unsupported("a stack too tall or code too long")
 
 
 def _run_recording(f: FunctionCompiler, pos: int, positions: list[tuple[int, int]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jitwasm.backend.baseline.compiler import BaselineCompiler
+from jitwasm.backend.baseline.compiler import BaselineCompiler, Unsupported
 from jitwasm.backend.baseline.objectfile import write_object
 from jitwasm.backend.elf import ObjectFile
 from jitwasm.config import Config
@@ -83,3 +83,19 @@ def test_objects_have_no_relocations() -> None:
 def test_many_locals_are_compiled(size: int) -> None:
     info, (body,) = parse(wat(f"(module (func (result i64) (local {'i64 ' * size}) local.get 7))"))
     assert BaselineCompiler(info, False, instruction_rows()).compile(0, body.body)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "i32.const 1 " * 9000 + "block end " * 9000 + "drop " * 9000,
+        "local.get 0 " * 9000 + "(local.set 0 (i32.const 1)) " * 9000 + "drop " * 9000,
+        "(block (result {0}) {1} " + "(br_if 0 (i32.const 0)) " * 9000 + ") " + "drop " * 500,
+    ],
+    ids=["blocks", "assignments", "results"],
+)
+def test_bodies_made_to_take_long_are_left_to_others(text: str) -> None:
+    body_text = text.format("i32 " * 500, "i32.const 1 " * 500)
+    info, (body,) = parse(wat(f"(module (func (param i32) {body_text}))"))
+    with pytest.raises(Unsupported):
+        BaselineCompiler(info, False, instruction_rows()).compile(0, body.body)
