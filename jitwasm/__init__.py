@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from jitwasm.module import ExportDescriptor, ImportDescriptor
     from jitwasm.pipeline import CompileSession, Module, Progress
     from jitwasm.promise import Promise
+    from jitwasm.suspension import promising
     from jitwasm.table import Table
     from jitwasm.tag import Tag
     from jitwasm.trapcodes import TrapCode
@@ -108,6 +109,7 @@ __all__ = [
     "instantiate",
     "instantiate_streaming",
     "load",
+    "promising",
     "run_wasi",
     "validate",
 ]
@@ -135,6 +137,7 @@ _HOMES = {
     "module": ("ExportDescriptor", "ImportDescriptor"),
     "pipeline": ("CompileSession", "Module", "Progress"),
     "promise": ("Promise",),
+    "suspension": ("promising",),
     "table": ("Table",),
     "tag": ("Tag",),
     "trapcodes": ("TrapCode",),

@@ -19,6 +19,7 @@ from jitwasm.func import FunctionAnchor, anchor_of
 from jitwasm.globals import Global
 from jitwasm.memory import Memory
 from jitwasm.store import Linked, Member, Store
+from jitwasm.suspension import suspending
 from jitwasm.table import Table
 from jitwasm.tag import Tag
 from jitwasm.types import (
@@ -181,7 +182,7 @@ def _check_function(wanted: DefType, value: object) -> Resolved | _Mismatch:
         return c_function if c_function.is_direct(wanted.comp) else HostCallable(c_function.pointer)
     if not callable(value):
         return _expected(wanted, value)
-    return HostCallable(value)
+    return HostCallable(suspending(value))
 
 
 def _check_table(wanted: TableType, value: object) -> Resolved | _Mismatch:
