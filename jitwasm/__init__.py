@@ -23,6 +23,7 @@ from jitwasm.version import __version__
 TYPE_CHECKING = False  # as type checkers know it; importing `typing` would take longer than this
 if TYPE_CHECKING:
     from jitwasm.aot.load import load
+    from jitwasm.asyncexport import promising
     from jitwasm.config import Config, Features, ImplementationLimits
     from jitwasm.deadlines import deadline
     from jitwasm.errors import (
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from jitwasm.module import ExportDescriptor, ImportDescriptor
     from jitwasm.pipeline import CompileSession, Module, Progress
     from jitwasm.promise import Promise
-    from jitwasm.suspension import promising
     from jitwasm.table import Table
     from jitwasm.tag import Tag
     from jitwasm.trapcodes import TrapCode
@@ -137,7 +137,7 @@ _HOMES = {
     "module": ("ExportDescriptor", "ImportDescriptor"),
     "pipeline": ("CompileSession", "Module", "Progress"),
     "promise": ("Promise",),
-    "suspension": ("promising",),
+    "asyncexport": ("promising",),
     "table": ("Table",),
     "tag": ("Tag",),
     "trapcodes": ("TrapCode",),
@@ -179,18 +179,23 @@ def _check_platform() -> None:
 
 
 def _load(name: str) -> object:
-    # On first use, not on import: `import jitwasm` costs a program nothing until it needs wasm.
+    # On first use, not on import: a program pays for what it uses, when it does.
     if name not in __all__ and name != "RuntimeError":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     # `globals` itself is one of our modules, jitwasm.globals, and hides the builtin here.
     namespace = vars(sys.modules[__name__])
+    wanted = "Trap" if name == "RuntimeError" else name
+    home = next(home for home, names in _HOMES.items() if wanted in names)
+    importlib.import_module(f"{__name__}.{home}")
+    # Whatever that brought along is published too, so that its classes are known by one name.
     for home, names in _HOMES.items():
-        module = importlib.import_module(f"{__name__}.{home}")
-        for public in names:
+        module = sys.modules.get(f"{__name__}.{home}")
+        for public in names if module else ():
             value = getattr(module, public)
             value.__module__ = __name__
             namespace[public] = value
-    namespace["RuntimeError"] = namespace["Trap"]
+    if "Trap" in namespace:
+        namespace["RuntimeError"] = namespace["Trap"]
     return namespace[name]
 
 

@@ -22,6 +22,7 @@ PACKAGE = ROOT / "jitwasm"
 LEAVES = ("types", "trapcodes", "errors", "config", "abi", "libcalls", "ir")
 PIPELINE = ("aot", "pipeline", "tiers")
 API = (
+    "asyncexport",
     "cache",
     "fetcher",
     "importer",

@@ -12,8 +12,8 @@ Memory is writable or executable, never both: a piece is written before it is ma
 from __future__ import annotations
 
 import contextlib
-import threading
 import weakref
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ __all__ = ["CodeArena", "Piece"]
 
 _SIZES = (1 << 30, 1 << 28, 1 << 26)  # tried in this order, where address space is limited
 _RUNTIME_SHARE = 8  # one eighth of it is for the runtime
+_ATTEMPTS = 10  # ranges that others are just taking or joining are not seen
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,9 @@ class Piece:
 class CodeArena:
     """Allocates pages for code.
 
+    There is no lock, because threads, signal handlers and finalizers may be in here at once, also
+    the same thread twice: free ranges are taken and given by single operations of a dictionary.
+
     Attributes:
         base, split, end: see the module's docstring.
     """
@@ -48,10 +52,8 @@ class CodeArena:
         self.base = self._reservation.base
         self.end = self.base + size
         self.split = self.end - size // _RUNTIME_SHARE
-        self._lock = threading.Lock()
-        # Free ranges by address, (start, end).
-        self._free = [(self.base, self.split), (self.split, self.end)]
-        self._used: list[tuple[weakref.ref[Any], Piece]] = []
+        self._free = {self.base: self.split, self.split: self.end}  # start -> end
+        self._used: deque[tuple[weakref.ref[Any], Piece]] = deque()
 
     def allocate(self, size: int, runtime: bool = False) -> Piece:
         """Take whole pages, neither readable nor executable yet.
@@ -61,16 +63,42 @@ class CodeArena:
         """
         size = -(-size // PAGE_SIZE) * PAGE_SIZE
         low, high = (self.split, self.end) if runtime else (self.base, self.split)
-        with self._lock:
-            self._sweep()
-            for index, (start, end) in enumerate(self._free):
-                if low <= start < high and end - start >= size:
-                    if end - start == size:
-                        del self._free[index]
-                    else:
-                        self._free[index] = (start + size, end)
-                    return Piece(start, size)
+        self._sweep()
+        for _ in range(_ATTEMPTS):
+            for start in sorted(self._free):
+                if low <= start < high and self._free.get(start, 0) - start >= size:
+                    piece = self._take(start, size)
+                    if piece is not None:
+                        return piece
+            self._join()
         raise MemoryError(f"no room for {size} bytes of code")
+
+    def _take(self, start: int, size: int) -> Piece | None:
+        """The beginning of a free range, if it is still there and large enough."""
+        end = self._free.pop(start, 0)
+        if end - start < size:
+            if end:
+                self._free[start] = end
+            return None
+        if end - start > size:
+            self._free[start + size] = end
+        return Piece(start, size)
+
+    def _join(self) -> None:
+        """Join free ranges that are neighbours."""
+        ranges = []
+        with contextlib.suppress(KeyError):
+            while True:
+                ranges.append(self._free.popitem())
+        joined: dict[int, int] = {}
+        last = -1
+        for start, end in sorted(ranges):
+            if last >= 0 and joined[last] == start != self.split:
+                joined[last] = end
+            else:
+                last = start
+                joined[start] = end
+        self._free.update(joined)
 
     def tie(self, piece: Piece, owner: object) -> None:
         """Let pages live as long as `owner`. They are used again for what is loaded after that.
@@ -78,15 +106,16 @@ class CodeArena:
         There is no callback: finalizers run at any moment, deep in a recursion too, and one that
         fails would lose the pages.
         """
-        with self._lock:
-            self._used.append((weakref.ref(owner), piece))
+        self._used.append((weakref.ref(owner), piece))
 
     def _sweep(self) -> None:
-        dead = [piece for owner, piece in self._used if owner() is None]
-        if dead:
-            self._used = [row for row in self._used if row[0]() is not None]
-            for piece in dead:
-                self._release(piece)
+        with contextlib.suppress(IndexError):  # somebody else is sweeping, too
+            for _ in range(len(self._used)):
+                row = self._used.popleft()
+                if row[0]() is None:
+                    self._give(row[1])
+                else:
+                    self._used.append(row)
 
     def fill(self, piece: Piece, image: bytes | bytearray, executable: int) -> None:
         """Write an image and make its first `executable` bytes, whole pages, executable.
@@ -98,27 +127,25 @@ class CodeArena:
         libc.protect(piece.address, executable, libc.READ_EXECUTE)
 
     def release(self, piece: Piece) -> None:
-        """Give pages back. The caller vouches that no thread executes or will execute them."""
-        with self._lock:
-            self._used = [row for row in self._used if row[1] is not piece]
-            self._release(piece)
+        """Give pages back. The caller vouches that no thread executes or will execute them.
 
-    def _release(self, piece: Piece) -> None:
+        Whoever has tied them to an owner calls `untie` first.
+        """
+        self._give(piece)
+
+    def untie(self, owner: object) -> bool:
+        """Undo `tie`; false if the pages have been given back already."""
+        for row in list(self._used):
+            if row[0]() is owner:
+                with contextlib.suppress(ValueError):
+                    self._used.remove(row)
+                    return True
+        return False
+
+    def _give(self, piece: Piece) -> None:
         libc.protect(piece.address, piece.size, libc.NO_ACCESS)
         libc.discard(piece.address, piece.size)
-        self._free.append((piece.address, piece.address + piece.size))
-        self._free.sort()
-        joined: list[tuple[int, int]] = []
-        for start, end in self._free:
-            if joined and joined[-1][1] == start != self.split:
-                joined[-1] = (joined[-1][0], end)
-            else:
-                joined.append((start, end))
-        self._free = joined
-
-    def reset_lock(self) -> None:
-        """In a forked child: a thread that no longer exists may have held the lock."""
-        self._lock = threading.Lock()
+        self._free[piece.address] = piece.address + piece.size
 
 
 def _reserve_largest() -> Reservation:

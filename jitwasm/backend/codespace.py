@@ -89,6 +89,5 @@ class CodeSpace:
         return maps
 
     def after_fork(self) -> None:
-        """In a forked child: threads that no longer exist may have held the locks."""
+        """In a forked child: a thread that no longer exists may have held the lock."""
         self._lock = threading.RLock()
-        self._arena.reset_lock()

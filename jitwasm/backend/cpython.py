@@ -7,11 +7,13 @@ is emitted with calls of the public API only, some nanoseconds slower.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import sys
 import sysconfig
 import weakref
+from collections import deque
 from typing import Any
 
 __all__ = [
@@ -163,13 +165,15 @@ class Definitions:
 
     That is until the very end of the function's life, after weak references to it have been
     cleared; so definitions of functions that have gone are dropped some time later. There are no
-    callbacks: one that failed, deep in a recursion, would lose its definition.
+    callbacks: one that failed, deep in a recursion, would lose its definition. Nor is there a lock:
+    threads, signal handlers and finalizers may be in here at once, so all is done by single
+    operations of deques.
     """
 
     def __init__(self) -> None:
-        self._live: list[tuple[weakref.ref[Any], MethodDefinition]] = []
+        self._live: deque[tuple[weakref.ref[Any], MethodDefinition]] = deque()
+        self._retired: deque[MethodDefinition] = deque()
         self._sweep_at = 256
-        self._retired: list[MethodDefinition] = []
 
     def __len__(self) -> int:
         return len(self._live)
@@ -182,14 +186,16 @@ class Definitions:
 
     def sweep(self) -> None:
         """Drop the definitions of functions that had gone by the sweep before."""
-        live, retired = [], []
-        for row in self._live:
-            if row[0]() is None:
-                retired.append(row[1])
-            else:
-                live.append(row)
-        self._live, self._retired = live, retired
-        self._sweep_at = max(256, 2 * len(live))
+        with contextlib.suppress(IndexError):  # somebody else is sweeping, too
+            for _ in range(len(self._retired)):
+                self._retired.popleft()
+            for _ in range(len(self._live)):
+                row = self._live.popleft()
+                if row[0]() is None:
+                    self._retired.append(row[1])
+                else:
+                    self._live.append(row)
+        self._sweep_at = max(256, 2 * len(self._live))
 
 
 @functools.cache

@@ -104,8 +104,8 @@ class CodeImage:
 
     def close(self) -> None:
         """Free the memory now. The caller vouches that nothing refers to the code any more."""
-        if not self.closed:
-            self.closed = True
+        self.closed = True
+        if self._arena.untie(self):
             self._arena.release(self._piece)
 
 

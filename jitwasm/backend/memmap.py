@@ -8,6 +8,8 @@ range is given up when the last Python reference to the `Reservation` has gone: 
 from __future__ import annotations
 
 import ctypes
+import functools
+from typing import Any
 
 from jitwasm.backend import libc
 
@@ -72,22 +74,10 @@ class Reservation:
         self._map.close()
 
 
-class _Window(ctypes.Array[ctypes.c_ubyte]):
-    """The bytes of a reservation; keeps it alive."""
+@functools.cache
+def _window_type(size: int) -> Any:
+    """A ctypes array of bytes that can have attributes, unlike `c_ubyte * size`.
 
-    _type_ = ctypes.c_ubyte
-    _length_ = 0
-    reservation: Reservation
-
-
-def _window_type(size: int) -> type[_Window]:
-    # One class for each size of reservation, of which there are few. Not `c_ubyte * size`: that
-    # has no attributes.
-    found = _window_types.get(size)
-    if found is None:
-        found = type("_Window", (ctypes.Array,), {"_type_": ctypes.c_ubyte, "_length_": size})
-        _window_types[size] = found
-    return found
-
-
-_window_types: dict[int, type[_Window]] = {}  # pure cache
+    There are few sizes of reservations, so the classes may stay for ever.
+    """
+    return type("Window", (ctypes.Array,), {"_type_": ctypes.c_ubyte, "_length_": size})

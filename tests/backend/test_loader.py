@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import itertools
 import math
+import random
 import threading
 
 import pytest
@@ -251,3 +253,41 @@ def test_an_image_larger_than_a_page(arena: CodeArena) -> None:
     image = load(arena, functions)
     assert image.hi - image.lo > 4096
     assert I64(image.symbols["f1499"])(2) == 1499 * 12345678901 * 2
+
+
+def test_threads_get_different_pages() -> None:
+    arena = CodeArena()
+    got: list[tuple[int, int]] = []
+
+    def work(seed: int) -> None:
+        source = random.Random(seed)
+        own = []
+        for _ in range(300):
+            if own and source.random() < 0.4:
+                arena.release(own.pop(source.randrange(len(own))))
+            else:
+                own.append(arena.allocate(source.choice((1, 5000, 70000)), source.random() < 0.5))
+        got.extend((piece.address, piece.address + piece.size) for piece in own)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    got.sort()
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(got))
+
+
+def test_neighbours_are_joined_when_room_is_needed() -> None:
+    arena = CodeArena()
+    half = (arena.end - arena.split) // 2
+    quarters = [arena.allocate(half // 2, runtime=True) for _ in range(4)]
+    with pytest.raises(MemoryError):
+        arena.allocate(1, runtime=True)
+    for piece in (quarters[2], quarters[0], quarters[1], quarters[3]):
+        arena.release(piece)
+    whole = arena.allocate(2 * half, runtime=True)
+    assert whole.address == arena.split
+    # The two parts never become one.
+    with pytest.raises(MemoryError):
+        arena.allocate(arena.split - arena.base + 1)

@@ -9,6 +9,7 @@ import math
 import random
 import struct
 import sys
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -503,3 +504,31 @@ def test_unknown_layouts_use_the_public_api() -> None:
     assert machine.function("three", "i32 f64 -> i32 i64 f64")(-1, -1) == (-1, -1, -1.0)
     assert machine.function("id_f64", "f64 -> f64")(-1.0) == -1.0
     assert "WasmFunction" in repr(sub)
+
+
+def test_threads_make_functions_at_once(machine: Machine) -> None:
+    failures: list[object] = []
+    held: list[Callable[..., Any]] = []
+
+    def work(number: int) -> None:
+        for i in range(1500):
+            name, type_, arguments, expected = (
+                ("nop", "->", (), None),
+                ("sub", "i32 i32 -> i32", (i, number), i - number),
+                ("id_f64", "f64 -> f64", (0.5,), 0.5),
+            )[(i + number) % 3]
+            function = machine.function(name, type_)
+            if function(*arguments) != expected:
+                failures.append(name)
+            if i % 50 == 0:
+                held.append(function)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    for function in held:
+        with pytest.raises(TypeError, match="takes"):
+            function(1, 2, 3, 4)
