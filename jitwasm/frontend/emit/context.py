@@ -17,7 +17,11 @@ from jitwasm.frontend.immediates import ImmediateReader
 from jitwasm.frontend.moduleinfo import ModuleInfo
 from jitwasm.types import I64, FuncType, MemoryType, ValType
 
-__all__ = ["MemoryPlan", "ModuleContext"]
+__all__ = ["INSIDE", "MemoryPlan", "ModuleContext"]
+
+INSIDE = "getelementptr inbounds nuw i8, ptr"
+"""Address arithmetic in a guarded memory with 32-bit indices. It stays in the one reservation:
+whatever the index is, index, static offset and width end before the guard does (`slack`)."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class MemoryPlan:
         minimum: bytes it always has.
         reserved: bytes of address space that fault where there is no memory.
         slack: static offset plus width of an access that the guard covers for any valid index.
+        add: the instruction that adds index and static offset to the base.
     """
 
     type: MemoryType
@@ -41,6 +46,7 @@ class MemoryPlan:
     minimum: int
     reserved: int
     slack: int
+    add: str
 
 
 class ModuleContext:
@@ -86,4 +92,5 @@ def _plan(type_: MemoryType, config: Config) -> MemoryPlan:
         minimum=type_.limits.minimum * type_.page_size,
         reserved=MEMORY64_RESERVED if wide else MEMORY32_RESERVED,
         slack=MEMORY64_GUARD if wide else MEMORY32_RESERVED + MEMORY32_GUARD - (1 << 32),
+        add="getelementptr i8, ptr" if wide else INSIDE,
     )

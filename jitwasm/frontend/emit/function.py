@@ -23,7 +23,7 @@ from typing import Any
 
 from jitwasm.abi import MEMORY64_RESERVED, MEMORY_RECORD, CallConv
 from jitwasm.errors import InvalidError, MalformedError
-from jitwasm.frontend.emit.context import MemoryPlan, ModuleContext
+from jitwasm.frontend.emit.context import INSIDE, MemoryPlan, ModuleContext
 from jitwasm.frontend.emit.ssa import LOCAL_BITS, SSABuilder
 from jitwasm.frontend.leb128 import UNEXPECTED_END, read_unsigned
 from jitwasm.frontend.stacks import FRAME, ControlFrame
@@ -242,11 +242,11 @@ class FunctionEmitter(SSABuilder):
             wide = self.fresh()
             self.line(f"{wide} = zext i32 {index} to i64")
             pointer = self.pointers[index] = self.fresh()
-            self.line(f"{pointer} = getelementptr i8, ptr %m0, i64 {wide}")
+            self.line(f"{pointer} = {INSIDE} %m0, i64 {wide}")
         if not offset:
             return pointer
         name = self.fresh()
-        self.line(f"{name} = getelementptr i8, ptr {pointer}, i64 {offset}")
+        self.line(f"{name} = {INSIDE} {pointer}, i64 {offset}")
         return name
 
     def mem_address(self, memidx: int, index: str, offset: int, size: int) -> str:
@@ -272,9 +272,9 @@ class FunctionEmitter(SSABuilder):
                     self.trap_if(past, TrapCode.OUT_OF_BOUNDS_MEMORY)
             else:
                 wide = self.op(f"zext i32 {index} to i64")
-            pointer = self.op(f"getelementptr i8, ptr {self.memory_base(memidx)}, i64 {wide}")
-            self.pointers[key] = pointer
-        return self.op(f"getelementptr i8, ptr {pointer}, i64 {offset}") if offset else pointer
+            base = self.memory_base(memidx)
+            pointer = self.pointers[key] = self.op(f"{plan.add} {base}, i64 {wide}")
+        return self.op(f"{plan.add} {pointer}, i64 {offset}") if offset else pointer
 
     def _constant_address(
         self, plan: MemoryPlan, memidx: int, index: str, offset: int, size: int

@@ -17,8 +17,8 @@
 ;;   %m0.p = getelementptr i8, ptr %vm, i64 16
 ;;   %m0 = load ptr, ptr %m0.p, !invariant.load !1, !tbaa !6
 ;;   %1 = zext i32 %0 to i64
-;;   %2 = getelementptr i8, ptr %m0, i64 %1
-;;   %3 = getelementptr i8, ptr %2, i64 8
+;;   %2 = getelementptr inbounds nuw i8, ptr %m0, i64 %1
+;;   %3 = getelementptr inbounds nuw i8, ptr %2, i64 8
 ;;   %4 = load i32, ptr %3, align 1, !tbaa !4
 ;;   ret i32 %4
 ;; }
@@ -28,10 +28,10 @@
 ;;   %m0.p = getelementptr i8, ptr %vm, i64 16
 ;;   %m0 = load ptr, ptr %m0.p, !invariant.load !1, !tbaa !6
 ;;   %2 = zext i32 %0 to i64
-;;   %3 = getelementptr i8, ptr %m0, i64 %2
+;;   %3 = getelementptr inbounds nuw i8, ptr %m0, i64 %2
 ;;   %4 = load i16, ptr %3, align 1, !tbaa !4
 ;;   %5 = sext i16 %4 to i64
-;;   %6 = getelementptr i8, ptr %3, i64 4
+;;   %6 = getelementptr inbounds nuw i8, ptr %3, i64 4
 ;;   %7 = trunc i64 %5 to i8
 ;;   store i8 %7, ptr %6, align 1, !tbaa !4
 ;;   store i64 %1, ptr %3, align 1, !tbaa !4
@@ -52,7 +52,7 @@
 ;;   %m0.p = getelementptr i8, ptr %vm, i64 16
 ;;   %m0 = load ptr, ptr %m0.p, !invariant.load !1, !tbaa !6
 ;;   %1 = zext i32 %0 to i64
-;;   %2 = getelementptr i8, ptr %m0, i64 %1
+;;   %2 = getelementptr inbounds nuw i8, ptr %m0, i64 %1
 ;;   %3 = load volatile i32, ptr %2, align 1, !tbaa !4
 ;;   ret void
 ;; }
@@ -62,7 +62,7 @@
 ;;   %m0.p = getelementptr i8, ptr %vm, i64 16
 ;;   %m0 = load ptr, ptr %m0.p, !invariant.load !1, !tbaa !6
 ;;   %1 = zext i32 %0 to i64
-;;   %2 = getelementptr i8, ptr %m0, i64 %1
+;;   %2 = getelementptr inbounds nuw i8, ptr %m0, i64 %1
 ;;   %3 = load i32, ptr %2, align 1, !tbaa !4
 ;;   %4 = add i32 %3, 1
 ;;   call void asm sideeffect "", "r"(i32 %4)
@@ -74,7 +74,7 @@
 ;;   %m0.p = getelementptr i8, ptr %vm, i64 16
 ;;   %m0 = load ptr, ptr %m0.p, !invariant.load !1, !tbaa !6
 ;;   %1 = zext i32 %0 to i64
-;;   %2 = getelementptr i8, ptr %m0, i64 %1
+;;   %2 = getelementptr inbounds nuw i8, ptr %m0, i64 %1
 ;;   %3 = load volatile float, ptr %2, align 1, !tbaa !4
 ;;   ret void
 ;; }
@@ -84,7 +84,7 @@
 ;;   %m0.p = getelementptr i8, ptr %vm, i64 16
 ;;   %m0 = load ptr, ptr %m0.p, !invariant.load !1, !tbaa !6
 ;;   %1 = zext i32 %0 to i64
-;;   %2 = getelementptr i8, ptr %m0, i64 %1
+;;   %2 = getelementptr inbounds nuw i8, ptr %m0, i64 %1
 ;;   %3 = load volatile i32, ptr %2, align 1, !tbaa !4
 ;;   ret i32 %0
 ;; }

@@ -23,8 +23,8 @@
 ;;   %m0.p = getelementptr i8, ptr %vm, i64 16
 ;;   %m0 = load ptr, ptr %m0.p, !invariant.load !1, !tbaa !6
 ;;   %1 = zext i32 %0 to i64
-;;   %2 = getelementptr i8, ptr %m0, i64 %1
-;;   %3 = getelementptr i8, ptr %2, i64 4
+;;   %2 = getelementptr inbounds nuw i8, ptr %m0, i64 %1
+;;   %3 = getelementptr inbounds nuw i8, ptr %2, i64 4
 ;;   %4 = load i32, ptr %3, align 1, !tbaa !4
 ;;   %5 = insertelement <4 x i32> poison, i32 %4, i64 0
 ;;   %6 = shufflevector <4 x i32> %5, <4 x i32> poison, <4 x i32> zeroinitializer
