@@ -15,6 +15,7 @@ __all__ = [
     "COLD",
     "FUNCTION_ATTRIBUTES",
     "INVARIANT",
+    "LIKELY",
     "PREAMBLE",
     "TBAA_GLOBAL",
     "TBAA_MEMORY",
@@ -35,11 +36,14 @@ PREAMBLE = """\
 !8 = !{!7, !7, i64 0}
 !9 = !{!"global", !2, i64 0}
 !10 = !{!9, !9, i64 0}
+!11 = !{!"branch_weights", i32 2000, i32 1}
 """
 """Metadata every unit ends with; the constants below are suffixes of instructions."""
 
 COLD = ", !prof !0"
 """On `br i1 %trap, label %cold, label %go`: the first target is unlikely."""
+LIKELY = ", !prof !11"
+"""On `br i1 %fine, label %go, label %cold`: the first target is likely."""
 INVARIANT = ", !invariant.load !1, !tbaa !6"
 """On loads of vmctx fields that never change."""
 TBAA_MEMORY = ", !tbaa !4"

@@ -54,12 +54,20 @@ class Truncation(NamedTuple):
 
 
 def _truncate(f: FunctionEmitter, pos: int, row: Truncation) -> int:
+    """The first test is the one compilers put before the instruction, so that LLVM finds it made
+    already. It refuses a few values that can be converted, such as the least integer."""
     source, target, op, low_test, low, high = row
     ir = source.ir
     val = f.pop(source)
-    below = f.op(f"fcmp {low_test} {ir} {val}, {low}")
-    above = f.op(f"fcmp uge {ir} {val}, {high}")
-    f.trap_conversion(f.op(f"or i1 {below}, {above}"), ir, val)
+    if op == "fptosi":
+        fabs = f"@llvm.fabs.{source.name}"
+        f.declare(f"declare {ir} {fabs}({ir})")
+        fine = f.op(f"fcmp olt {ir} {f.op(f'call {ir} {fabs}({ir} {val})')}, {high}")
+    else:
+        under = f.op(f"fcmp olt {ir} {val}, {high}")
+        fine = f.op(f"and i1 {under}, {f.op(f'fcmp oge {ir} {val}, 0.0')}")
+    below, above = f"{low_test} {ir} {val}, {low}", f"uge {ir} {val}, {high}"
+    f.trap_conversion(fine, below, above, ir, val)
     f.push(target, f.op(f"{op} {ir} {val} to {target.ir}"))
     return pos
 

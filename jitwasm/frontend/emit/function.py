@@ -27,7 +27,7 @@ from jitwasm.frontend.emit.context import INSIDE, MemoryPlan, ModuleContext
 from jitwasm.frontend.emit.ssa import LOCAL_BITS, SSABuilder
 from jitwasm.frontend.leb128 import UNEXPECTED_END, read_unsigned
 from jitwasm.frontend.stacks import FRAME, ControlFrame
-from jitwasm.ir import COLD, INVARIANT, TBAA_MEMORY, TBAA_VM
+from jitwasm.ir import COLD, INVARIANT, LIKELY, TBAA_MEMORY, TBAA_VM
 from jitwasm.libcalls import declaration
 from jitwasm.trapcodes import TrapCode
 from jitwasm.types import F32, F64, I32, V128, FuncType, ValType
@@ -187,16 +187,21 @@ class FunctionEmitter(SSABuilder):
         self.line(f"br i1 {cond}, label %{self.trap_label(code)}, label %{label}{COLD}")
         self.start_block(label)
 
-    def trap_conversion(self, cond: str, ir: str, val: str) -> None:
-        """Trap if a float cannot be converted; which trap it is, is found out in the cold."""
+    def trap_conversion(self, fine: str, below: str, above: str, ir: str, val: str) -> None:
+        """Trap if a float cannot be converted. If the operand `fine` is true it can; if not, `below`
+        and `above`, comparisons with bounds, say so; that and which trap it is belongs in the cold.
+        """
         if not self.reachable:
             return
         cold, label = self.new_label(), self.new_label()
-        self.line(f"br i1 {cond}, label %{cold}, label %{label}{COLD}")
+        self.line(f"br i1 {fine}, label %{label}, label %{cold}{LIKELY}")
         self.start_block(label)
         nan, other = TrapCode.INVALID_CONVERSION.value, TrapCode.INTEGER_OVERFLOW.value
         self.cold.append(
-            f"{cold}:\n  %{cold}.n = fcmp uno {ir} {val}, 0.0\n"
+            f"{cold}:\n  %{cold}.l = fcmp {below}\n  %{cold}.h = fcmp {above}\n"
+            f"  %{cold}.o = or i1 %{cold}.l, %{cold}.h\n"
+            f"  br i1 %{cold}.o, label %{cold}.t, label %{label}\n"
+            f"{cold}.t:\n  %{cold}.n = fcmp uno {ir} {val}, 0.0\n"
             f"  %{cold}.c = select i1 %{cold}.n, i32 {nan}, i32 {other}\n"
             f"  call void {self.libcall('jw_trap')}(i32 %{cold}.c)\n  unreachable"
         )

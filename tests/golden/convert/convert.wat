@@ -12,6 +12,8 @@
   (func (param f32) (result f32) (f32.demote_f64 (f64.promote_f32 (local.get 0)))))
 
 ;; declare double @llvm.arithmetic.fence.f64(double)
+;; declare double @llvm.fabs.f64(double)
+;; declare float @llvm.fabs.f32(float)
 ;; declare i64 @llvm.fptoui.sat.i64.f64(double)
 ;; declare void @jw_trap(i32) cold noreturn
 ;;
@@ -36,14 +38,18 @@
 ;;
 ;; define i32 @f3(ptr %vm, float %0) #0 {
 ;; b0:
-;;   %1 = fcmp ult float %0, -2147483648.0
-;;   %2 = fcmp uge float %0, 2147483648.0
-;;   %3 = or i1 %1, %2
-;;   br i1 %3, label %b1, label %b2, !prof !0
+;;   %1 = call float @llvm.fabs.f32(float %0)
+;;   %2 = fcmp olt float %1, 2147483648.0
+;;   br i1 %2, label %b2, label %b1, !prof !11
 ;; b2:
-;;   %4 = fptosi float %0 to i32
-;;   ret i32 %4
+;;   %3 = fptosi float %0 to i32
+;;   ret i32 %3
 ;; b1:
+;;   %b1.l = fcmp ult float %0, -2147483648.0
+;;   %b1.h = fcmp uge float %0, 2147483648.0
+;;   %b1.o = or i1 %b1.l, %b1.h
+;;   br i1 %b1.o, label %b1.t, label %b2
+;; b1.t:
 ;;   %b1.n = fcmp uno float %0, 0.0
 ;;   %b1.c = select i1 %b1.n, i32 4, i32 3
 ;;   call void @jw_trap(i32 %b1.c)
@@ -52,14 +58,18 @@
 ;;
 ;; define i32 @f4(ptr %vm, double %0) #0 {
 ;; b0:
-;;   %1 = fcmp ule double %0, -2147483649.0
-;;   %2 = fcmp uge double %0, 2147483648.0
-;;   %3 = or i1 %1, %2
-;;   br i1 %3, label %b1, label %b2, !prof !0
+;;   %1 = call double @llvm.fabs.f64(double %0)
+;;   %2 = fcmp olt double %1, 2147483648.0
+;;   br i1 %2, label %b2, label %b1, !prof !11
 ;; b2:
-;;   %4 = fptosi double %0 to i32
-;;   ret i32 %4
+;;   %3 = fptosi double %0 to i32
+;;   ret i32 %3
 ;; b1:
+;;   %b1.l = fcmp ule double %0, -2147483649.0
+;;   %b1.h = fcmp uge double %0, 2147483648.0
+;;   %b1.o = or i1 %b1.l, %b1.h
+;;   br i1 %b1.o, label %b1.t, label %b2
+;; b1.t:
 ;;   %b1.n = fcmp uno double %0, 0.0
 ;;   %b1.c = select i1 %b1.n, i32 4, i32 3
 ;;   call void @jw_trap(i32 %b1.c)
@@ -68,14 +78,19 @@
 ;;
 ;; define i64 @f5(ptr %vm, double %0) #0 {
 ;; b0:
-;;   %1 = fcmp ule double %0, -1.0
-;;   %2 = fcmp uge double %0, 1.8446744073709552e+19
-;;   %3 = or i1 %1, %2
-;;   br i1 %3, label %b1, label %b2, !prof !0
+;;   %1 = fcmp olt double %0, 1.8446744073709552e+19
+;;   %2 = fcmp oge double %0, 0.0
+;;   %3 = and i1 %1, %2
+;;   br i1 %3, label %b2, label %b1, !prof !11
 ;; b2:
 ;;   %4 = fptoui double %0 to i64
 ;;   ret i64 %4
 ;; b1:
+;;   %b1.l = fcmp ule double %0, -1.0
+;;   %b1.h = fcmp uge double %0, 1.8446744073709552e+19
+;;   %b1.o = or i1 %b1.l, %b1.h
+;;   br i1 %b1.o, label %b1.t, label %b2
+;; b1.t:
 ;;   %b1.n = fcmp uno double %0, 0.0
 ;;   %b1.c = select i1 %b1.n, i32 4, i32 3
 ;;   call void @jw_trap(i32 %b1.c)
