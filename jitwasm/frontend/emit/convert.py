@@ -80,17 +80,15 @@ def _truncate_sat(f: FunctionEmitter, pos: int, row: Cast) -> int:
     return pos
 
 
-def _promote(f: FunctionEmitter, pos: int, row: None) -> int:
-    val = f.op(f"fpext float {f.pop(F32)} to double")
-    f.promoted.add(val)
-    f.push(F64, val)
-    return pos
+_ROUNDS = ("fadd ", "fsub ", "fmul ", "fdiv ", "load ", "sitofp ", "uitofp ")
+"""Definitions of a double that is no promoted float in disguise: arithmetic makes NaNs quiet."""
 
 
 def _demote(f: FunctionEmitter, pos: int, row: None) -> int:
-    """LLVM cancels `demote(promote x)`, which must make a NaN quiet."""
+    """LLVM cancels `demote(promote x)`, which must make a NaN quiet, also with neg, abs, select or
+    a phi between the two."""
     val = f.pop(F64)
-    if val in f.promoted:
+    if val[0] == "%" and not f.definition(val).startswith(_ROUNDS):
         val = fence(f, F64, val)
     f.push(F32, f.op(f"fptrunc double {val} to float"))
     return pos
@@ -112,7 +110,7 @@ def _rows() -> dict[str, Entry]:
         "i32.wrap_i64": (_cast, Cast(I64, I32, "trunc")),
         "i64.extend_i32_s": (_cast, Cast(I32, I64, "sext")),
         "i64.extend_i32_u": (_extend_u, Cast(I32, I64, "zext")),
-        "f64.promote_f32": (_promote, None),
+        "f64.promote_f32": (_cast, Cast(F32, F64, "fpext")),
         "f32.demote_f64": (_demote, None),
         "i32.reinterpret_f32": (_cast, Cast(F32, I32, "bitcast")),
         "i64.reinterpret_f64": (_cast, Cast(F64, I64, "bitcast")),

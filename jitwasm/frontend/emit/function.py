@@ -77,7 +77,6 @@ class FunctionEmitter(SSABuilder):
         initialized: those that have been, in order, to be reset where a frame ends.
         assigned: iterator over the sets of locals that the loops assign (prescan.py).
         parameters: the operands of the parameters.
-        promoted: results of f64.promote_f32, which LLVM cancels against f32.demote_f64.
     """
 
     __slots__ = (
@@ -96,7 +95,6 @@ class FunctionEmitter(SSABuilder):
         "memories",
         "module",
         "parameters",
-        "promoted",
         "traps",
         "type",
         "uninitialized",
@@ -128,7 +126,6 @@ class FunctionEmitter(SSABuilder):
         self.assigned: Iterator[frozenset[int]] = iter(())
         self.uninitialized: set[int] = set()
         self.initialized: list[int] = []
-        self.promoted: set[str] = set()
         self.parameters = frozenset(values[: len(self.conv.params)])
         self.memories: set[int] = set()
         self._credit = VALUES_LIMIT
@@ -188,9 +185,8 @@ class FunctionEmitter(SSABuilder):
         self.start_block(label)
 
     def trap_conversion(self, fine: str, below: str, above: str, ir: str, val: str) -> None:
-        """Trap if a float cannot be converted. If the operand `fine` is true it can; if not, `below`
-        and `above`, comparisons with bounds, say so; that and which trap it is belongs in the cold.
-        """
+        """Trap if a float cannot be converted. If the operand `fine` is true it can; if not, the
+        comparisons `below` and `above` tell. They, and which trap it is, are in cold code."""
         if not self.reachable:
             return
         cold, label = self.new_label(), self.new_label()
@@ -351,6 +347,16 @@ class FunctionEmitter(SSABuilder):
             self.line(f"store {self.local_types[local].ir} {val}, ptr %l{local}")
         else:
             self.locals[local] = val
+
+    # -- definitions ---------------------------------------------------------------------------
+
+    def definition(self, val: str) -> str:
+        """The instruction that defines a value, if it was emitted a short while ago; else ""."""
+        start = f"{val} = "
+        for line in self.lines[: -DEFINITION_WINDOW - 1 : -1]:
+            if line.startswith(start):
+                return line[len(start) :]
+        return ""
 
     # -- dead values -----------------------------------------------------------------------------
 

@@ -23,10 +23,15 @@ __all__ = ["ROWS", "fence"]
 Row = tuple[ValType, str]
 _INTS = (I32, I64)
 _FLOATS = (F32, F64)
-_NEUTRAL = frozenset(
-    {"0.0", "0x0000000000000000", "0x8000000000000000", "0x3FF0000000000000", "0xBFF0000000000000"}
-)
-"""Operands that may turn an addition, a multiplication or a division into an identity: ±0, ±1."""
+_ZEROS = frozenset({"0.0", "0x0000000000000000", "0x8000000000000000"})
+_ONES = frozenset({"0x3FF0000000000000", "0xBFF0000000000000"})
+_NEUTRAL: dict[str, tuple[frozenset[str], frozenset[str]]] = {
+    "fadd": (_ZEROS, _ZEROS),
+    "fsub": (frozenset({"0x8000000000000000"}), _ZEROS),
+    "fmul": (_ONES, _ONES),
+    "fdiv": (frozenset(), _ONES),
+}
+"""First and second operands with which LLVM sees an identity or a negation: `-0 - x` is `-x`."""
 
 _ONE_BYTE = tuple(str(byte - ((byte & 0x40) << 1)) for byte in range(0x80))
 """The text of integers that take one byte."""
@@ -250,10 +255,12 @@ def _float_binary(f: FunctionEmitter, pos: int, row: Row) -> int:
         b = f.pop(type_)
         f.push(type_, f.pop(type_))
     a = vals[-1]
-    if a in _NEUTRAL:
-        a = fence(f, type_, a)
-    elif b in _NEUTRAL:
-        b = fence(f, type_, b)
+    if b[0] == "0" or a[0] == "0":
+        first, second = _NEUTRAL[text[:4]]
+        if a in first:
+            a = fence(f, type_, a)
+        elif b in second:
+            b = fence(f, type_, b)
     vals[-1] = f.op(f"{text} {a}, {b}")
     return pos
 
@@ -266,8 +273,8 @@ def _min_max(f: FunctionEmitter, pos: int, row: Row) -> int:
     intrinsic = f"@llvm.{name}.{type_.name}"
     f.declare(f"declare {ir} {intrinsic}({ir}, {ir})")
     nan = f.op(f"fcmp uno {ir} {a}, {b}")
-    left = fence(f, type_, a) if a in _NEUTRAL else a
-    right = fence(f, type_, b) if b in _NEUTRAL else b
+    left = fence(f, type_, a) if a in _ZEROS else a
+    right = fence(f, type_, b) if b in _ZEROS else b
     quiet = f.op(f"fadd {ir} {left}, {right}")
     number = f.op(f"call {ir} {intrinsic}({ir} {a}, {ir} {b})")
     f.push(type_, f.op(f"select i1 {nan}, {ir} {quiet}, {ir} {number}"))
