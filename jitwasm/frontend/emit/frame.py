@@ -51,8 +51,8 @@ def finish(f: FunctionEmitter) -> FunctionIR:
 
 
 def _params(conv: CallConv) -> str:
-    named = [f"{loc.type.ir} %{i}" for i, loc in enumerate(conv.params) if loc.slot is None]
-    return ", ".join([f"ptr {VM}", *named])
+    named = [f"{loc.type.ir} noundef %{i}" for i, loc in enumerate(conv.params) if loc.slot is None]
+    return ", ".join([f"ptr noundef {VM}", *named])
 
 
 def _load_overflow(conv: CallConv) -> list[str]:

@@ -10,19 +10,19 @@
   (func $results (result i32 i32 i32 i32) (i32.const 1) (i32.const 2) (i32.const 3) (i32.const 4))
   (func (result i32) (call $results) (drop) (drop) (drop)))
 
-;; define void @f1(ptr %vm) #0 {
+;; define void @f1(ptr noundef %vm) #0 {
 ;; b0:
 ;;   ret void
 ;; }
 ;;
-;; define { i32, double } @f2(ptr %vm) #0 {
+;; define { i32, double } @f2(ptr noundef %vm) #0 {
 ;; b0:
 ;;   %0 = insertvalue { i32, double } poison, i32 1, 0
 ;;   %1 = insertvalue { i32, double } %0, double 0x4000000000000000, 1
 ;;   ret { i32, double } %1
 ;; }
 ;;
-;; define i64 @f3(ptr %vm) #0 {
+;; define i64 @f3(ptr noundef %vm) #0 {
 ;; b0:
 ;;   call void @f1(ptr %vm)
 ;;   %0 = call { i32, double } @f2(ptr %vm)
@@ -32,7 +32,7 @@
 ;;   ret i64 %3
 ;; }
 ;;
-;; define i64 @f4(ptr %vm, i32 %0, i32 %1, i32 %2, i32 %3, i32 %4, float %6) #0 {
+;; define i64 @f4(ptr noundef %vm, i32 noundef %0, i32 noundef %1, i32 noundef %2, i32 noundef %3, i32 noundef %4, float noundef %6) #0 {
 ;; b0:
 ;;   %ov.p = getelementptr i8, ptr %vm, i64 0
 ;;   %ov = load ptr, ptr %ov.p, !invariant.load !1, !tbaa !6
@@ -44,7 +44,7 @@
 ;;   ret i64 %8
 ;; }
 ;;
-;; define i64 @f5(ptr %vm) #0 {
+;; define i64 @f5(ptr noundef %vm) #0 {
 ;; b0:
 ;;   %0 = load ptr, ptr %vm, !invariant.load !1, !tbaa !6
 ;;   store i64 6, ptr %0, !tbaa !6
@@ -54,7 +54,7 @@
 ;;   ret i64 %2
 ;; }
 ;;
-;; define i32 @f6(ptr %vm) #0 {
+;; define i32 @f6(ptr noundef %vm) #0 {
 ;; b0:
 ;;   %0 = load ptr, ptr %vm, !invariant.load !1, !tbaa !6
 ;;   store i32 2, ptr %0, !tbaa !6
@@ -65,7 +65,7 @@
 ;;   ret i32 1
 ;; }
 ;;
-;; define i32 @f7(ptr %vm) #0 {
+;; define i32 @f7(ptr noundef %vm) #0 {
 ;; b0:
 ;;   %0 = call i32 @f6(ptr %vm)
 ;;   %1 = load ptr, ptr %vm, !invariant.load !1, !tbaa !6

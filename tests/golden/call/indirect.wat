@@ -12,7 +12,7 @@
 
 ;; declare void @jw_trap(i32) cold noreturn
 ;;
-;; define i32 @f0(ptr %vm, i32 %0) #0 {
+;; define i32 @f0(ptr noundef %vm, i32 noundef %0) #0 {
 ;; b0:
 ;;   %1 = zext i32 %0 to i64
 ;;   %2 = getelementptr i8, ptr %vm, i64 40
@@ -52,7 +52,7 @@
 ;;   unreachable
 ;; }
 ;;
-;; define void @f1(ptr %vm, i32 %0) #0 {
+;; define void @f1(ptr noundef %vm, i32 noundef %0) #0 {
 ;; b0:
 ;;   %1 = zext i32 %0 to i64
 ;;   %2 = icmp uge i64 %1, 10
@@ -90,7 +90,7 @@
 ;;   unreachable
 ;; }
 ;;
-;; define i32 @f2(ptr %vm, i32 %0) #0 {
+;; define i32 @f2(ptr noundef %vm, i32 noundef %0) #0 {
 ;; b0:
 ;;   %1 = getelementptr i8, ptr %vm, i64 56
 ;;   %2 = load ptr, ptr %1, !invariant.load !1, !tbaa !6
@@ -119,7 +119,7 @@
 ;;   unreachable
 ;; }
 ;;
-;; define i32 @f3(ptr %vm, ptr %0) #0 {
+;; define i32 @f3(ptr noundef %vm, ptr noundef %0) #0 {
 ;; b0:
 ;;   %1 = load ptr, ptr %0, !tbaa !6
 ;;   %2 = getelementptr i8, ptr %0, i64 8
@@ -128,7 +128,7 @@
 ;;   ret i32 %4
 ;; }
 ;;
-;; define i32 @f4(ptr %vm, ptr %0) #0 {
+;; define i32 @f4(ptr noundef %vm, ptr noundef %0) #0 {
 ;; b0:
 ;;   %1 = icmp eq ptr %0, null
 ;;   br i1 %1, label %t11, label %b1, !prof !0

@@ -22,7 +22,7 @@
 
 ;; declare void @jw_trap(i32) cold noreturn
 ;;
-;; define void @f0(ptr %vm, i32 %0) #0 {
+;; define void @f0(ptr noundef %vm, i32 noundef %0) #0 {
 ;; b0:
 ;;   br label %t1
 ;; t1:
@@ -30,13 +30,13 @@
 ;;   unreachable
 ;; }
 ;;
-;; define void @f1(ptr %vm, i32 %0) #0 {
+;; define void @f1(ptr noundef %vm, i32 noundef %0) #0 {
 ;; b0:
 ;;   call void @f0(ptr %vm, i32 %0)
 ;;   ret void
 ;; }
 ;;
-;; define i32 @f2(ptr %vm, i32 %0, i32 %1, i32 %2) #0 {
+;; define i32 @f2(ptr noundef %vm, i32 noundef %0, i32 noundef %1, i32 noundef %2) #0 {
 ;; b0:
 ;;   %3 = icmp ne i32 %0, 0
 ;;   br i1 %3, label %b1, label %b3
@@ -49,7 +49,7 @@
 ;;   ret i32 %p1
 ;; }
 ;;
-;; define i32 @f3(ptr %vm, i32 %0) #0 {
+;; define i32 @f3(ptr noundef %vm, i32 noundef %0) #0 {
 ;; b0:
 ;;   %1 = icmp ne i32 %0, 0
 ;;   br i1 %1, label %b1, label %b2
@@ -60,7 +60,7 @@
 ;;   ret i32 %2
 ;; }
 ;;
-;; define { i32, i32 } @f4(ptr %vm, i32 %0, i32 %1) #0 {
+;; define { i32, i32 } @f4(ptr noundef %vm, i32 noundef %0, i32 noundef %1) #0 {
 ;; b0:
 ;;   %2 = icmp eq i32 %0, 0
 ;;   br i1 %2, label %b1, label %b2
@@ -74,12 +74,12 @@
 ;;   ret { i32, i32 } %6
 ;; }
 ;;
-;; define i32 @f5(ptr %vm) #0 {
+;; define i32 @f5(ptr noundef %vm) #0 {
 ;; b0:
 ;;   ret i32 1
 ;; }
 ;;
-;; define i64 @f6(ptr %vm) #0 {
+;; define i64 @f6(ptr noundef %vm) #0 {
 ;; b0:
 ;;   br label %t1
 ;; t1:

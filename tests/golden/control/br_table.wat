@@ -5,7 +5,7 @@
   (func (param i32) (result i32)
     (block $a (result i32) (br_table $a (i32.const 1) (local.get 0)))))
 
-;; define i32 @f0(ptr %vm, i32 %0) #0 {
+;; define i32 @f0(ptr noundef %vm, i32 noundef %0) #0 {
 ;; b0:
 ;;   switch i32 %0, label %b5 [ i32 0, label %b2 i32 1, label %b4 i32 2, label %b4 i32 4, label %b2 ]
 ;; b2:
@@ -20,7 +20,7 @@
 ;;   ret i32 30
 ;; }
 ;;
-;; define i32 @f1(ptr %vm, i32 %0) #0 {
+;; define i32 @f1(ptr noundef %vm, i32 noundef %0) #0 {
 ;; b0:
 ;;   br label %b1
 ;; b1:

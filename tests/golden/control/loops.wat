@@ -15,7 +15,7 @@
       (i64.mul)))
   (func (loop (br 0))))
 
-;; define i32 @f0(ptr %vm, i32 %0, i32 %1) #0 {
+;; define i32 @f0(ptr noundef %vm, i32 noundef %0, i32 noundef %1) #0 {
 ;; b0:
 ;;   br label %b1
 ;; b1:
@@ -29,7 +29,7 @@
 ;;   ret i32 %2
 ;; }
 ;;
-;; define i64 @f1(ptr %vm, i64 %0) #0 {
+;; define i64 @f1(ptr noundef %vm, i64 noundef %0) #0 {
 ;; b0:
 ;;   br label %b1
 ;; b1:
@@ -42,7 +42,7 @@
 ;;   ret i64 %4
 ;; }
 ;;
-;; define void @f2(ptr %vm) #0 {
+;; define void @f2(ptr noundef %vm) #0 {
 ;; b0:
 ;;   br label %b1
 ;; b1:

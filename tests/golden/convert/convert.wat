@@ -17,26 +17,26 @@
 ;; declare i64 @llvm.fptoui.sat.i64.f64(double)
 ;; declare void @jw_trap(i32) cold noreturn
 ;;
-;; define i32 @f0(ptr %vm, i64 %0) #0 {
+;; define i32 @f0(ptr noundef %vm, i64 noundef %0) #0 {
 ;; b0:
 ;;   %1 = trunc i64 %0 to i32
 ;;   ret i32 %1
 ;; }
 ;;
-;; define i64 @f1(ptr %vm, i32 %0) #0 {
+;; define i64 @f1(ptr noundef %vm, i32 noundef %0) #0 {
 ;; b0:
 ;;   %1 = zext i32 %0 to i64
 ;;   ret i64 %1
 ;; }
 ;;
-;; define i32 @f2(ptr %vm, i32 %0) #0 {
+;; define i32 @f2(ptr noundef %vm, i32 noundef %0) #0 {
 ;; b0:
 ;;   %1 = trunc i32 %0 to i8
 ;;   %2 = sext i8 %1 to i32
 ;;   ret i32 %2
 ;; }
 ;;
-;; define i32 @f3(ptr %vm, float %0) #0 {
+;; define i32 @f3(ptr noundef %vm, float noundef %0) #0 {
 ;; b0:
 ;;   %1 = call float @llvm.fabs.f32(float %0)
 ;;   %2 = fcmp olt float %1, 2147483648.0
@@ -56,7 +56,7 @@
 ;;   unreachable
 ;; }
 ;;
-;; define i32 @f4(ptr %vm, double %0) #0 {
+;; define i32 @f4(ptr noundef %vm, double noundef %0) #0 {
 ;; b0:
 ;;   %1 = call double @llvm.fabs.f64(double %0)
 ;;   %2 = fcmp olt double %1, 2147483648.0
@@ -76,7 +76,7 @@
 ;;   unreachable
 ;; }
 ;;
-;; define i64 @f5(ptr %vm, double %0) #0 {
+;; define i64 @f5(ptr noundef %vm, double noundef %0) #0 {
 ;; b0:
 ;;   %1 = fcmp olt double %0, 1.8446744073709552e+19
 ;;   %2 = fcmp oge double %0, 0.0
@@ -97,25 +97,25 @@
 ;;   unreachable
 ;; }
 ;;
-;; define i64 @f6(ptr %vm, double %0) #0 {
+;; define i64 @f6(ptr noundef %vm, double noundef %0) #0 {
 ;; b0:
 ;;   %1 = call i64 @llvm.fptoui.sat.i64.f64(double %0)
 ;;   ret i64 %1
 ;; }
 ;;
-;; define float @f7(ptr %vm, i64 %0) #0 {
+;; define float @f7(ptr noundef %vm, i64 noundef %0) #0 {
 ;; b0:
 ;;   %1 = uitofp i64 %0 to float
 ;;   ret float %1
 ;; }
 ;;
-;; define i32 @f8(ptr %vm, float %0) #0 {
+;; define i32 @f8(ptr noundef %vm, float noundef %0) #0 {
 ;; b0:
 ;;   %1 = bitcast float %0 to i32
 ;;   ret i32 %1
 ;; }
 ;;
-;; define float @f9(ptr %vm, float %0) #0 {
+;; define float @f9(ptr noundef %vm, float noundef %0) #0 {
 ;; b0:
 ;;   %1 = fpext float %0 to double
 ;;   %2 = call double @llvm.arithmetic.fence.f64(double %1)

@@ -13,7 +13,7 @@
 ;; declare void @jw_memory_fill(ptr, i64, i32, i64)
 ;; declare void @jw_memory_init(ptr, ptr, i64, i64, i64)
 ;;
-;; define i32 @f0(ptr %vm) #0 {
+;; define i32 @f0(ptr noundef %vm) #0 {
 ;; b0:
 ;;   %0 = getelementptr i8, ptr %vm, i64 32
 ;;   %1 = load ptr, ptr %0, !invariant.load !1, !tbaa !6
@@ -24,7 +24,7 @@
 ;;   ret i32 %5
 ;; }
 ;;
-;; define i32 @f1(ptr %vm, i32 %0) #0 {
+;; define i32 @f1(ptr noundef %vm, i32 noundef %0) #0 {
 ;; b0:
 ;;   %1 = zext i32 %0 to i64
 ;;   %2 = getelementptr i8, ptr %vm, i64 40
@@ -34,7 +34,7 @@
 ;;   ret i32 %5
 ;; }
 ;;
-;; define void @f2(ptr %vm, i32 %0, i32 %1, i32 %2) #0 {
+;; define void @f2(ptr noundef %vm, i32 noundef %0, i32 noundef %1, i32 noundef %2) #0 {
 ;; b0:
 ;;   %3 = zext i32 %2 to i64
 ;;   %4 = zext i32 %1 to i64
@@ -47,7 +47,7 @@
 ;;   ret void
 ;; }
 ;;
-;; define void @f3(ptr %vm) #0 {
+;; define void @f3(ptr noundef %vm) #0 {
 ;; b0:
 ;;   %0 = getelementptr i8, ptr %vm, i64 32
 ;;   %1 = load ptr, ptr %0, !invariant.load !1, !tbaa !6
@@ -55,7 +55,7 @@
 ;;   ret void
 ;; }
 ;;
-;; define void @f4(ptr %vm) #0 {
+;; define void @f4(ptr noundef %vm) #0 {
 ;; b0:
 ;;   %0 = getelementptr i8, ptr %vm, i64 120
 ;;   %1 = getelementptr i8, ptr %vm, i64 32

@@ -9,7 +9,7 @@
 
 ;; declare void @jw_trap(i32) cold noreturn
 ;;
-;; define i32 @f0(ptr %vm, i32 %0) #0 {
+;; define i32 @f0(ptr noundef %vm, i32 noundef %0) #0 {
 ;; b0:
 ;;   %m0.p = getelementptr i8, ptr %vm, i64 16
 ;;   %m0 = load ptr, ptr %m0.p, !invariant.load !1, !tbaa !6
@@ -31,7 +31,7 @@
 ;;   unreachable
 ;; }
 ;;
-;; define void @f1(ptr %vm, i32 %0) #0 {
+;; define void @f1(ptr noundef %vm, i32 noundef %0) #0 {
 ;; b0:
 ;;   %m1.p = getelementptr i8, ptr %vm, i64 24
 ;;   %m1 = load ptr, ptr %m1.p, !invariant.load !1, !tbaa !6
@@ -55,7 +55,7 @@
 ;;   unreachable
 ;; }
 ;;
-;; define i32 @f2(ptr %vm) #0 {
+;; define i32 @f2(ptr noundef %vm) #0 {
 ;; b0:
 ;;   %m0.p = getelementptr i8, ptr %vm, i64 16
 ;;   %m0 = load ptr, ptr %m0.p, !invariant.load !1, !tbaa !6
@@ -64,7 +64,7 @@
 ;;   ret i32 %1
 ;; }
 ;;
-;; define i32 @f3(ptr %vm) #0 {
+;; define i32 @f3(ptr noundef %vm) #0 {
 ;; b0:
 ;;   %m0.p = getelementptr i8, ptr %vm, i64 16
 ;;   %m0 = load ptr, ptr %m0.p, !invariant.load !1, !tbaa !6

@@ -12,7 +12,7 @@
   (func (param i32) (local f32) (local.set 1 (f32.load (local.get 0))))
   (func (param i32) (result i32) (i32.load (local.get 0)) (return (local.get 0))))
 
-;; define i32 @f0(ptr %vm, i32 %0) #0 {
+;; define i32 @f0(ptr noundef %vm, i32 noundef %0) #0 {
 ;; b0:
 ;;   %m0.p = getelementptr i8, ptr %vm, i64 16
 ;;   %m0 = load ptr, ptr %m0.p, !invariant.load !1, !tbaa !6
@@ -23,7 +23,7 @@
 ;;   ret i32 %4
 ;; }
 ;;
-;; define void @f1(ptr %vm, i32 %0, i64 %1) #0 {
+;; define void @f1(ptr noundef %vm, i32 noundef %0, i64 noundef %1) #0 {
 ;; b0:
 ;;   %m0.p = getelementptr i8, ptr %vm, i64 16
 ;;   %m0 = load ptr, ptr %m0.p, !invariant.load !1, !tbaa !6
@@ -38,7 +38,7 @@
 ;;   ret void
 ;; }
 ;;
-;; define double @f2(ptr %vm) #0 {
+;; define double @f2(ptr noundef %vm) #0 {
 ;; b0:
 ;;   %m0.p = getelementptr i8, ptr %vm, i64 16
 ;;   %m0 = load ptr, ptr %m0.p, !invariant.load !1, !tbaa !6
@@ -47,7 +47,7 @@
 ;;   ret double %1
 ;; }
 ;;
-;; define void @f3(ptr %vm, i32 %0) #0 {
+;; define void @f3(ptr noundef %vm, i32 noundef %0) #0 {
 ;; b0:
 ;;   %m0.p = getelementptr i8, ptr %vm, i64 16
 ;;   %m0 = load ptr, ptr %m0.p, !invariant.load !1, !tbaa !6
@@ -57,7 +57,7 @@
 ;;   ret void
 ;; }
 ;;
-;; define void @f4(ptr %vm, i32 %0) #0 {
+;; define void @f4(ptr noundef %vm, i32 noundef %0) #0 {
 ;; b0:
 ;;   %m0.p = getelementptr i8, ptr %vm, i64 16
 ;;   %m0 = load ptr, ptr %m0.p, !invariant.load !1, !tbaa !6
@@ -69,7 +69,7 @@
 ;;   ret void
 ;; }
 ;;
-;; define void @f5(ptr %vm, i32 %0) #0 {
+;; define void @f5(ptr noundef %vm, i32 noundef %0) #0 {
 ;; b0:
 ;;   %m0.p = getelementptr i8, ptr %vm, i64 16
 ;;   %m0 = load ptr, ptr %m0.p, !invariant.load !1, !tbaa !6
@@ -79,7 +79,7 @@
 ;;   ret void
 ;; }
 ;;
-;; define i32 @f6(ptr %vm, i32 %0) #0 {
+;; define i32 @f6(ptr noundef %vm, i32 noundef %0) #0 {
 ;; b0:
 ;;   %m0.p = getelementptr i8, ptr %vm, i64 16
 ;;   %m0 = load ptr, ptr %m0.p, !invariant.load !1, !tbaa !6

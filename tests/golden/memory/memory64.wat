@@ -9,7 +9,7 @@
 ;; declare void @jw_memory_fill(ptr, i64, i32, i64)
 ;; declare void @jw_trap(i32) cold noreturn
 ;;
-;; define i32 @f0(ptr %vm, i64 %0) #0 {
+;; define i32 @f0(ptr noundef %vm, i64 noundef %0) #0 {
 ;; b0:
 ;;   %m0.p = getelementptr i8, ptr %vm, i64 16
 ;;   %m0 = load ptr, ptr %m0.p, !invariant.load !1, !tbaa !6
@@ -25,7 +25,7 @@
 ;;   unreachable
 ;; }
 ;;
-;; define i32 @f1(ptr %vm, i64 %0) #0 {
+;; define i32 @f1(ptr noundef %vm, i64 noundef %0) #0 {
 ;; b0:
 ;;   %m0.p = getelementptr i8, ptr %vm, i64 16
 ;;   %m0 = load ptr, ptr %m0.p, !invariant.load !1, !tbaa !6
@@ -49,7 +49,7 @@
 ;;   unreachable
 ;; }
 ;;
-;; define i64 @f2(ptr %vm, i64 %0) #0 {
+;; define i64 @f2(ptr noundef %vm, i64 noundef %0) #0 {
 ;; b0:
 ;;   %1 = getelementptr i8, ptr %vm, i64 24
 ;;   %2 = load ptr, ptr %1, !invariant.load !1, !tbaa !6
@@ -57,7 +57,7 @@
 ;;   ret i64 %3
 ;; }
 ;;
-;; define void @f3(ptr %vm, i64 %0, i32 %1, i64 %2) #0 {
+;; define void @f3(ptr noundef %vm, i64 noundef %0, i32 noundef %1, i64 noundef %2) #0 {
 ;; b0:
 ;;   %3 = getelementptr i8, ptr %vm, i64 24
 ;;   %4 = load ptr, ptr %3, !invariant.load !1, !tbaa !6

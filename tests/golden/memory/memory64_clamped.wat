@@ -3,7 +3,7 @@
   (memory i64 1)
   (func (param i64) (result i32) (i32.load offset=8 (local.get 0))))
 
-;; define i32 @f0(ptr %vm, i64 %0) #0 {
+;; define i32 @f0(ptr noundef %vm, i64 noundef %0) #0 {
 ;; b0:
 ;;   %m0.p = getelementptr i8, ptr %vm, i64 16
 ;;   %m0 = load ptr, ptr %m0.p, !invariant.load !1, !tbaa !6

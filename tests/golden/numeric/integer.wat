@@ -16,7 +16,7 @@
 ;; declare i64 @llvm.ctlz.i64(i64, i1 immarg)
 ;; declare void @jw_trap(i32) cold noreturn
 ;;
-;; define i32 @f0(ptr %vm, i32 %0, i32 %1) #0 {
+;; define i32 @f0(ptr noundef %vm, i32 noundef %0, i32 noundef %1) #0 {
 ;; b0:
 ;;   %2 = icmp eq i32 %1, 0
 ;;   br i1 %2, label %t2, label %b1, !prof !0
@@ -36,13 +36,13 @@
 ;;   unreachable
 ;; }
 ;;
-;; define i32 @f1(ptr %vm, i32 %0) #0 {
+;; define i32 @f1(ptr noundef %vm, i32 noundef %0) #0 {
 ;; b0:
 ;;   %1 = sdiv i32 %0, 10
 ;;   ret i32 %1
 ;; }
 ;;
-;; define i64 @f2(ptr %vm, i64 %0, i64 %1) #0 {
+;; define i64 @f2(ptr noundef %vm, i64 noundef %0, i64 noundef %1) #0 {
 ;; b0:
 ;;   %2 = icmp eq i64 %1, 0
 ;;   br i1 %2, label %t2, label %b1, !prof !0
@@ -56,38 +56,38 @@
 ;;   unreachable
 ;; }
 ;;
-;; define i64 @f3(ptr %vm, i64 %0) #0 {
+;; define i64 @f3(ptr noundef %vm, i64 noundef %0) #0 {
 ;; b0:
 ;;   %1 = urem i64 %0, 10
 ;;   ret i64 %1
 ;; }
 ;;
-;; define i32 @f4(ptr %vm, i32 %0, i32 %1) #0 {
+;; define i32 @f4(ptr noundef %vm, i32 noundef %0, i32 noundef %1) #0 {
 ;; b0:
 ;;   %2 = and i32 %1, 31
 ;;   %3 = shl i32 %0, %2
 ;;   ret i32 %3
 ;; }
 ;;
-;; define i64 @f5(ptr %vm, i64 %0) #0 {
+;; define i64 @f5(ptr noundef %vm, i64 noundef %0) #0 {
 ;; b0:
 ;;   %1 = ashr i64 %0, 3
 ;;   ret i64 %1
 ;; }
 ;;
-;; define i32 @f6(ptr %vm, i32 %0, i32 %1) #0 {
+;; define i32 @f6(ptr noundef %vm, i32 noundef %0, i32 noundef %1) #0 {
 ;; b0:
 ;;   %2 = call i32 @llvm.fshl.i32(i32 %0, i32 %0, i32 %1)
 ;;   ret i32 %2
 ;; }
 ;;
-;; define i64 @f7(ptr %vm, i64 %0) #0 {
+;; define i64 @f7(ptr noundef %vm, i64 noundef %0) #0 {
 ;; b0:
 ;;   %1 = call i64 @llvm.ctlz.i64(i64 %0, i1 false)
 ;;   ret i64 %1
 ;; }
 ;;
-;; define i32 @f8(ptr %vm, i32 %0) #0 {
+;; define i32 @f8(ptr noundef %vm, i32 noundef %0) #0 {
 ;; b0:
 ;;   %1 = call i32 @llvm.ctpop.i32(i32 %0)
 ;;   ret i32 %1

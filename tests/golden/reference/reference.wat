@@ -18,31 +18,31 @@
 
 ;; declare void @jw_trap(i32) cold noreturn
 ;;
-;; define void @f0(ptr %vm) #0 {
+;; define void @f0(ptr noundef %vm) #0 {
 ;; b0:
 ;;   ret void
 ;; }
 ;;
-;; define ptr @f1(ptr %vm) #0 {
+;; define ptr @f1(ptr noundef %vm) #0 {
 ;; b0:
 ;;   ret ptr null
 ;; }
 ;;
-;; define i32 @f2(ptr %vm, ptr %0) #0 {
+;; define i32 @f2(ptr noundef %vm, ptr noundef %0) #0 {
 ;; b0:
 ;;   %1 = icmp eq ptr %0, null
 ;;   %2 = zext i1 %1 to i32
 ;;   ret i32 %2
 ;; }
 ;;
-;; define ptr @f3(ptr %vm) #0 {
+;; define ptr @f3(ptr noundef %vm) #0 {
 ;; b0:
 ;;   %0 = getelementptr i8, ptr %vm, i64 160
 ;;   %1 = load ptr, ptr %0, !invariant.load !1, !tbaa !6
 ;;   ret ptr %1
 ;; }
 ;;
-;; define ptr @f4(ptr %vm, ptr %0) #0 {
+;; define ptr @f4(ptr noundef %vm, ptr noundef %0) #0 {
 ;; b0:
 ;;   %1 = icmp eq ptr %0, null
 ;;   br i1 %1, label %t12, label %b1, !prof !0
@@ -53,7 +53,7 @@
 ;;   unreachable
 ;; }
 ;;
-;; define i32 @f5(ptr %vm, ptr %0) #0 {
+;; define i32 @f5(ptr noundef %vm, ptr noundef %0) #0 {
 ;; b0:
 ;;   %1 = icmp eq ptr %0, null
 ;;   br i1 %1, label %b1, label %b2
@@ -67,7 +67,7 @@
 ;;   ret i32 0
 ;; }
 ;;
-;; define i32 @f6(ptr %vm, ptr %0) #0 {
+;; define i32 @f6(ptr noundef %vm, ptr noundef %0) #0 {
 ;; b0:
 ;;   %1 = icmp eq ptr %0, null
 ;;   br i1 %1, label %b2, label %b1
@@ -81,7 +81,7 @@
 ;;   ret i32 1
 ;; }
 ;;
-;; define void @f7(ptr %vm, ptr %0) #0 {
+;; define void @f7(ptr noundef %vm, ptr noundef %0) #0 {
 ;; b0:
 ;;   %1 = load ptr, ptr %0, !tbaa !6
 ;;   %2 = getelementptr i8, ptr %0, i64 8

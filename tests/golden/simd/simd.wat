@@ -5,7 +5,7 @@
   (func (param v128 f32) (result v128) (f32x4.replace_lane 2 (local.get 0) (local.get 1)))
   (func (param v128) (result i32) (i8x16.bitmask (local.get 0))))
 
-;; define <2 x i64> @f0(ptr %vm, <2 x i64> %0, <2 x i64> %1) #0 {
+;; define <2 x i64> @f0(ptr noundef %vm, <2 x i64> noundef %0, <2 x i64> noundef %1) #0 {
 ;; b0:
 ;;   %2 = bitcast <2 x i64> %0 to <16 x i8>
 ;;   %3 = bitcast <2 x i64> %1 to <16 x i8>
@@ -18,7 +18,7 @@
 ;;   ret <2 x i64> %9
 ;; }
 ;;
-;; define <2 x i64> @f1(ptr %vm, i32 %0) #0 {
+;; define <2 x i64> @f1(ptr noundef %vm, i32 noundef %0) #0 {
 ;; b0:
 ;;   %m0.p = getelementptr i8, ptr %vm, i64 16
 ;;   %m0 = load ptr, ptr %m0.p, !invariant.load !1, !tbaa !6
@@ -32,7 +32,7 @@
 ;;   ret <2 x i64> %7
 ;; }
 ;;
-;; define <2 x i64> @f2(ptr %vm, <2 x i64> %0, float %1) #0 {
+;; define <2 x i64> @f2(ptr noundef %vm, <2 x i64> noundef %0, float noundef %1) #0 {
 ;; b0:
 ;;   %2 = bitcast <2 x i64> %0 to <4 x float>
 ;;   %3 = insertelement <4 x float> %2, float %1, i64 2
@@ -40,7 +40,7 @@
 ;;   ret <2 x i64> %4
 ;; }
 ;;
-;; define i32 @f3(ptr %vm, <2 x i64> %0) #0 {
+;; define i32 @f3(ptr noundef %vm, <2 x i64> noundef %0) #0 {
 ;; b0:
 ;;   %1 = bitcast <2 x i64> %0 to <16 x i8>
 ;;   %2 = icmp slt <16 x i8> %1, zeroinitializer

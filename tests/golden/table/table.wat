@@ -17,7 +17,7 @@
 ;; declare void @jw_table_init(ptr, ptr, i64, i64, i64)
 ;; declare void @jw_trap(i32) cold noreturn
 ;;
-;; define ptr @f0(ptr %vm, i32 %0) #0 {
+;; define ptr @f0(ptr noundef %vm, i32 noundef %0) #0 {
 ;; b0:
 ;;   %1 = zext i32 %0 to i64
 ;;   %2 = getelementptr i8, ptr %vm, i64 40
@@ -37,7 +37,7 @@
 ;;   unreachable
 ;; }
 ;;
-;; define void @f1(ptr %vm, i32 %0, ptr %1) #0 {
+;; define void @f1(ptr noundef %vm, i32 noundef %0, ptr noundef %1) #0 {
 ;; b0:
 ;;   %2 = zext i32 %0 to i64
 ;;   %3 = icmp uge i64 %2, 4
@@ -53,7 +53,7 @@
 ;;   unreachable
 ;; }
 ;;
-;; define i32 @f2(ptr %vm) #0 {
+;; define i32 @f2(ptr noundef %vm) #0 {
 ;; b0:
 ;;   %0 = getelementptr i8, ptr %vm, i64 40
 ;;   %1 = load ptr, ptr %0, !invariant.load !1, !tbaa !6
@@ -63,7 +63,7 @@
 ;;   ret i32 %4
 ;; }
 ;;
-;; define i64 @f3(ptr %vm) #0 {
+;; define i64 @f3(ptr noundef %vm) #0 {
 ;; b0:
 ;;   %0 = getelementptr i8, ptr %vm, i64 56
 ;;   %1 = load ptr, ptr %0, !invariant.load !1, !tbaa !6
@@ -71,7 +71,7 @@
 ;;   ret i64 %2
 ;; }
 ;;
-;; define void @f4(ptr %vm, i32 %0, ptr %1) #0 {
+;; define void @f4(ptr noundef %vm, i32 noundef %0, ptr noundef %1) #0 {
 ;; b0:
 ;;   %2 = zext i32 %0 to i64
 ;;   %3 = getelementptr i8, ptr %vm, i64 48
@@ -80,7 +80,7 @@
 ;;   ret void
 ;; }
 ;;
-;; define void @f5(ptr %vm, i32 %0) #0 {
+;; define void @f5(ptr noundef %vm, i32 noundef %0) #0 {
 ;; b0:
 ;;   %1 = zext i32 %0 to i64
 ;;   %2 = getelementptr i8, ptr %vm, i64 40
@@ -91,7 +91,7 @@
 ;;   ret void
 ;; }
 ;;
-;; define void @f6(ptr %vm) #0 {
+;; define void @f6(ptr noundef %vm) #0 {
 ;; b0:
 ;;   %0 = getelementptr i8, ptr %vm, i64 168
 ;;   %1 = getelementptr i8, ptr %vm, i64 40

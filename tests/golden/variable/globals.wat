@@ -7,7 +7,7 @@
   (func (result i64) (global.get $constant))
   (func (global.set $own (f64.neg (global.get $own)))))
 
-;; define i32 @f0(ptr %vm) #0 {
+;; define i32 @f0(ptr noundef %vm) #0 {
 ;; b0:
 ;;   %0 = getelementptr i8, ptr %vm, i64 96
 ;;   %1 = load i32, ptr %0, !invariant.load !1, !tbaa !6
@@ -18,7 +18,7 @@
 ;;   ret i32 %4
 ;; }
 ;;
-;; define i64 @f1(ptr %vm) #0 {
+;; define i64 @f1(ptr noundef %vm) #0 {
 ;; b0:
 ;;   %0 = getelementptr i8, ptr %vm, i64 72
 ;;   %1 = load ptr, ptr %0, !invariant.load !1, !tbaa !6
@@ -26,7 +26,7 @@
 ;;   ret i64 %2
 ;; }
 ;;
-;; define void @f2(ptr %vm) #0 {
+;; define void @f2(ptr noundef %vm) #0 {
 ;; b0:
 ;;   %0 = getelementptr i8, ptr %vm, i64 80
 ;;   %1 = load double, ptr %0, !tbaa !10
