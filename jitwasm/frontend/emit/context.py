@@ -62,6 +62,7 @@ class ModuleContext:
         call_heads: of functions that were called: the text of the call up to the environment.
         memories: plans, by memidx.
         plain_memory: whether there is a memory 0, indexed by i32 and guarded by pages.
+        split_bases: whether loops may have several bases (bases.py).
         load, store: the instructions for linear memory, volatile in strict mode.
     """
 
@@ -78,6 +79,7 @@ class ModuleContext:
         self.memories = [_plan(type_, config) for type_ in info.memories]
         first = self.memories[0] if self.memories else None
         self.plain_memory = first is not None and not first.wide and not first.explicit
+        self.split_bases = not config.strict and config.opt_level != 0
         self.load = "load volatile" if config.strict else "load"
         self.store = "store volatile" if config.strict else "store"
 

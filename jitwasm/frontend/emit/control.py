@@ -101,6 +101,7 @@ def loop(f: FunctionEmitter, pos: int, row: None) -> int:
         return pos
     label = f.new_label()
     region = f.start_loop(label, assigned, vals)
+    f.open_loop(label, region.line - 1)
     if start:
         vals = [f.loop_param(region, type_.ir) for type_ in start]
     _open(f, LOOP, start, end, vals)
@@ -163,6 +164,7 @@ def end(f: FunctionEmitter, pos: int, row: None) -> int:
     if frame.opcode == LOOP:
         if frame.region is not None:
             f.end_loop(frame.region)
+            f.close_loop()
     elif frame.edges:
         if f.reachable:
             _jump(f, frame, vals)

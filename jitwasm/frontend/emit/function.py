@@ -23,6 +23,7 @@ from typing import Any
 
 from jitwasm.abi import MEMORY64_RESERVED, MEMORY_RECORD, CallConv
 from jitwasm.errors import InvalidError, MalformedError
+from jitwasm.frontend.emit.bases import LoopBases
 from jitwasm.frontend.emit.context import INSIDE, MemoryPlan, ModuleContext
 from jitwasm.frontend.emit.ssa import LOCAL_BITS, SSABuilder
 from jitwasm.frontend.leb128 import UNEXPECTED_END, read_unsigned
@@ -68,6 +69,8 @@ class FunctionEmitter(SSABuilder):
         conv: how it is called.
         calls, declares: see FunctionIR.
         memories: memories whose base is needed.
+        loops: the bases in the loops that are open; roots: i32 sums with constants -> what the
+            constants were added to.
         traps: the labels of trap blocks; cold: the text of other blocks at the end.
         universal: whether it contains a tail call.
         initial: the operands of all locals at the start.
@@ -92,9 +95,11 @@ class FunctionEmitter(SSABuilder):
         "in_memory",
         "initial",
         "initialized",
+        "loops",
         "memories",
         "module",
         "parameters",
+        "roots",
         "traps",
         "type",
         "uninitialized",
@@ -128,6 +133,8 @@ class FunctionEmitter(SSABuilder):
         self.initialized: list[int] = []
         self.parameters = frozenset(values[: len(self.conv.params)])
         self.memories: set[int] = set()
+        self.loops: list[LoopBases] = []
+        self.roots: dict[str, str] = {}
         self._credit = VALUES_LIMIT
         self.cold: list[str] = []
         self.traps: dict[TrapCode, str] = {}
@@ -243,12 +250,30 @@ class FunctionEmitter(SSABuilder):
             wide = self.fresh()
             self.line(f"{wide} = zext i32 {index} to i64")
             pointer = self.pointers[index] = self.fresh()
-            self.line(f"{pointer} = {INSIDE} %m0, i64 {wide}")
+            base = "%m0"
+            if self.loops:
+                base = self.loops[-1].base(self.roots.get(index, index))
+            self.line(f"{pointer} = {INSIDE} {base}, i64 {wide}")
         if not offset:
             return pointer
         name = self.fresh()
         self.line(f"{name} = {INSIDE} {pointer}, i64 {offset}")
         return name
+
+    def open_loop(self, label: str, line: int) -> None:
+        """The loop `label` begins; control enters it by the branch at `line`."""
+        if self.loops:
+            self.loops[-1].innermost = False
+        if self.module.split_bases:
+            self.loops.append(LoopBases(label, line))
+
+    def close_loop(self) -> None:
+        if self.loops:
+            bases = self.loops.pop()
+            line = bases.line
+            # Only the innermost loops' lines are copied: each line once.
+            inside = self._body[line + 1 :] if bases.innermost else []
+            self._body[line] = bases.definitions(inside) + self._body[line]
 
     def mem_address(self, memidx: int, index: str, offset: int, size: int) -> str:
         """Pointer to `size` bytes at `index` (of the memory's index type) plus `offset`.
@@ -261,6 +286,8 @@ class FunctionEmitter(SSABuilder):
             return self._constant_address(plan, memidx, index, offset, size)
         if plan.explicit or offset + size > plan.slack:
             return self.at(self._checked(plan, memidx, index, offset + size), offset)
+        if not memidx and not plan.wide:
+            return self.plain_address(index, offset)
         key = (memidx, index) if memidx else index
         pointer = self.pointers.get(key)
         if pointer is None:

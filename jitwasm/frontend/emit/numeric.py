@@ -97,6 +97,17 @@ def _binary(f: FunctionEmitter, pos: int, row: Row) -> int:
     return pos
 
 
+def _add(f: FunctionEmitter, pos: int, row: Row) -> int:
+    """i32.add: addresses that differ by a constant are likely in one array."""
+    types, vals = f.types, f.vals
+    if f.loops and types[-1] is I32 and types[-2] is I32 and vals[-1][0] != "%":
+        root = vals[-2]
+        pos = _binary(f, pos, row)
+        f.roots[vals[-1]] = f.roots.get(root, root)
+        return pos
+    return _binary(f, pos, row)
+
+
 def _compare(f: FunctionEmitter, pos: int, row: Row) -> int:
     type_, text = row
     types, vals = f.types, f.vals
@@ -324,6 +335,7 @@ def _rows() -> dict[str, Entry]:
         for name in _INT_BINARY:
             logic = type_ is I32 and name in ("and", "or", "xor")
             rows[f"{t}.{name}"] = _logic if logic else _binary, (type_, f"{name} {t}")
+        rows["i32.add"] = _add, (I32, "add i32")
         for name, llvm in _SHIFTS.items():
             rows[f"{t}.{name}"] = _shift, (type_, f"{llvm} {t}")
         for name, llvm in _ROTATES.items():
