@@ -353,6 +353,7 @@ ENGINES: dict[str, Engine] = {
         JitwasmEngine("jitwasm-O3", opt_level=3),
         JitwasmEngine("jitwasm-O1", opt_level=1),
         JitwasmEngine("jitwasm-O0", opt_level=0),
+        JitwasmEngine("jitwasm-baseline", tier="baseline"),
         JitwasmEngine("jitwasm-strict", opt_level=2, strict=True),
         JitwasmEngine("jitwasm-explicit", opt_level=2, bounds="explicit"),
         AotEngine("aot", opt_level=3),
@@ -364,5 +365,6 @@ ENGINES: dict[str, Engine] = {
 """Rows by name, in the order of the tables."""
 
 DEFAULT_ENGINES = (
-    "native native-ieee jitwasm jitwasm-O0 jitwasm-strict wasmtime node node-liftoff".split()
-)
+    "native native-ieee jitwasm jitwasm-O0 jitwasm-baseline jitwasm-strict wasmtime node "
+    "node-liftoff"
+).split()
