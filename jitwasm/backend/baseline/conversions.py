@@ -46,60 +46,67 @@ def _float_bits(type_: int, value: float) -> int:
 
 def truncate(f: FunctionCompiler, pos: int, row: Truncation) -> int:
     source = f.xreg(f.stack.pop())
-    reg = f.tmp()
+    # All registers are taken before the first jump: taking one may spill an operand, which has to
+    # happen on every path.
+    reg, spare = f.tmp(), f.tmp()
+    bound, zero = f.xtmp(), f.xtmp()
     if row.target == I32:
-        _to_i32(f, row, source, reg)
+        _to_i32(f, row, source, reg, spare, zero)
     elif row.signed:
-        _to_i64(f, row, source, reg)
+        _to_i64(f, row, source, reg, bound, zero)
     else:
-        _to_u64(f, row, source, reg)
+        _to_u64(f, row, source, reg, spare, bound, zero)
+    f.drop(spare)
+    f.xdrop(bound)
+    f.xdrop(zero)
     f.xdrop(source)
     f.push_reg(row.target, reg)
     return pos
 
 
-def _to_i32(f: FunctionCompiler, row: Truncation, source: int, reg: int) -> None:
+def _to_i32(
+    f: FunctionCompiler, row: Truncation, source: int, reg: int, check: int, zero: int
+) -> None:
     """Through a 64-bit integer, which must be the extension of its lower half."""
-    check = f.tmp()
     out = f.out
     out += row.convert[reg << 4 | source]
     out += (_MOVSXD if row.signed else _MOV32)[check << 4 | reg]
     out += _CMP64[check << 4 | reg]
     fits = f.skip_if(Condition.E)
     if row.signed:
-        _out_of_range(f, row, source, reg, -0x80000000, 0x7FFFFFFF)
+        _out_of_range(f, row, source, reg, zero, -0x80000000, 0x7FFFFFFF)
     else:
-        _out_of_range(f, row, source, reg, 0, 0xFFFFFFFF)
+        _out_of_range(f, row, source, reg, zero, 0, 0xFFFFFFFF)
     f.land(fits)
     out += _MOV32[reg << 4 | reg]
-    f.drop(check)
 
 
-def _to_i64(f: FunctionCompiler, row: Truncation, source: int, reg: int) -> None:
+def _to_i64(
+    f: FunctionCompiler, row: Truncation, source: int, reg: int, lowest: int, zero: int
+) -> None:
     out = f.out
     out += row.convert[reg << 4 | source]
     out += INSTRUCTIONS["cmp64i"].ri[1 << 4 | reg]
     fits = f.skip_if(Condition.NO)
     # It is the lowest integer: right if that is what the float says.
-    lowest = f.xtmp()
     f.xload(lowest, _float_bits(row.source, -(2.0**63)) << PAYLOAD | row.source << 3 | CONST)
     out += row.ucomi[source << 4 | lowest]
     other = f.skip_if(Condition.P)
     right = f.skip_if(Condition.E)
     f.land(other)
-    _out_of_range(f, row, source, reg, -(1 << 63), (1 << 63) - 1)
+    _out_of_range(f, row, source, reg, zero, -(1 << 63), (1 << 63) - 1)
     f.land(right)
     f.land(fits)
-    f.xdrop(lowest)
 
 
-def _to_u64(f: FunctionCompiler, row: Truncation, source: int, reg: int) -> None:
+def _to_u64(
+    f: FunctionCompiler, row: Truncation, source: int, reg: int, high: int, bound: int, zero: int
+) -> None:
     """From 2^63 on by subtracting that before and adding it after."""
     out = f.out
     out += row.convert[reg << 4 | source]
     out += _TEST64[reg << 4 | reg]
     fits = f.skip_if(Condition.NS)
-    bound = f.xtmp()
     f.xload(bound, _float_bits(row.source, 2.0**63) << PAYLOAD | row.source << 3 | CONST)
     out += row.ucomi[source << 4 | bound]
     small = f.skip_if(Condition.B)  # also NaN
@@ -107,20 +114,17 @@ def _to_u64(f: FunctionCompiler, row: Truncation, source: int, reg: int) -> None
     out += row.convert[reg << 4 | bound]
     out += _TEST64[reg << 4 | reg]
     large = f.skip_if(Condition.S)
-    high = f.tmp()
     out += move_immediate(high, 1 << 63, True) + _XOR64[reg << 4 | high]
-    f.drop(high)
     done = f.skip()
     f.land(small)
     f.land(large)
-    _out_of_range(f, row, source, reg, 0, (1 << 64) - 1)
+    _out_of_range(f, row, source, reg, zero, 0, (1 << 64) - 1)
     f.land(done)
     f.land(fits)
-    f.xdrop(bound)
 
 
 def _out_of_range(
-    f: FunctionCompiler, row: Truncation, source: int, reg: int, low: int, high: int
+    f: FunctionCompiler, row: Truncation, source: int, reg: int, zero: int, low: int, high: int
 ) -> None:
     """A NaN, or out of range: trap, or make it 0 or the nearest bound."""
     out = f.out
@@ -133,9 +137,7 @@ def _out_of_range(
         return
     out += move_immediate(reg, 0, False)
     nan = f.skip_if(Condition.P)
-    zero = f.xtmp()
     out += _XORPS[zero << 8 | zero << 4 | zero] + row.ucomi[source << 4 | zero]
-    f.xdrop(zero)
     out += move_immediate(reg, low, True)
     below = f.skip_if(Condition.B)
     out += move_immediate(reg, high, True)
