@@ -57,8 +57,10 @@ class _Adapter:
 class Adapters:
     """All adapters of the process, by kind ("thunk", "trampoline", "c"), type and variant."""
 
-    def __init__(self, space: CodeSpace) -> None:
+    def __init__(self, space: CodeSpace, thread_slot: int | None) -> None:
+        """`thread_slot`: see libc.thread_slot."""
         self._space = space
+        self._thread_slot = thread_slot
         self._adapters: dict[Key, _Adapter] = {}
         self._images: list[CodeImage] = []  # kept for ever: threads may be running any of them
         self._lock = threading.RLock()
@@ -80,7 +82,7 @@ class Adapters:
         if not adapter.code:
             with self._lock:
                 if not adapter.code:
-                    text, references = _text(key, hot=False)
+                    text, references = self._text(key, hot=False)
                     data = compile_unit(text, host_target(_FIRST_LEVEL))
                     adapter.code = self._load(key, data, references)
         return adapter.code
@@ -108,12 +110,20 @@ class Adapters:
                 adapter.hot = shared_pool().submit(self._optimise, key, adapter)
 
     def _optimise(self, key: Key, adapter: _Adapter) -> None:
-        text, references = _text(key, hot=True)
+        text, references = self._text(key, hot=True)
         data = compile_unit(text, host_target(_HOT_LEVEL))
         with self._lock:
             adapter.code = self._load(key, data, references)
             for user in list(adapter.users):
                 user.switch(adapter.code)
+
+    def _text(self, key: Key, hot: bool) -> tuple[str, list[RefType]]:
+        kind, type_, variant = key
+        if kind == "thunk":
+            return thunk_ir(type_, variant, counting=not hot, thread_slot=self._thread_slot)
+        if kind == "trampoline":
+            return trampoline_ir(type_, self._thread_slot)
+        return c_thunk_ir(type_, self._thread_slot), []
 
     def _load(self, key: Key, data: bytes, references: list[RefType]) -> int:
         def resolve(name: str) -> int | None:
@@ -135,12 +145,3 @@ class Adapters:
         for adapter in self._adapters.values():
             if adapter.hot is not None and not adapter.hot.done():
                 adapter.hot = None
-
-
-def _text(key: Key, hot: bool) -> tuple[str, list[RefType]]:
-    kind, type_, variant = key
-    if kind == "thunk":
-        return thunk_ir(type_, release_gil=variant, counting=not hot)
-    if kind == "trampoline":
-        return trampoline_ir(type_)
-    return c_thunk_ir(type_), []

@@ -43,8 +43,10 @@ class FunctionText:
         references: reference types in use; `reference_symbol(i)` is the address of the i-th.
     """
 
-    def __init__(self, fail: str) -> None:
+    def __init__(self, fail: str, thread_slot: int | None) -> None:
+        """`thread_slot`: where the ThreadState's address lies, see libc.thread_slot."""
         self.fail = fail
+        self.thread_slot = thread_slot
         self.references: list[RefType] = []
         self.allocas: list[str] = []
         self.lines: list[str] = []
@@ -75,6 +77,15 @@ class FunctionText:
     def offset(self, base: str, offset: int) -> str:
         """`base + offset` bytes."""
         return self.op(f"getelementptr i8, ptr {base}, i64 {offset}") if offset else base
+
+    def load_thread(self, name: str) -> None:
+        """Name this thread's ThreadState, which may be null."""
+        if self.thread_slot is not None:
+            place = f"ptr addrspace(257) inttoptr (i64 {self.thread_slot} to ptr addrspace(257))"
+            self.line(f"{name} = load ptr, {place}, align 8")
+        else:
+            key = self.op("load i32, ptr @jw_key")
+            self.line(f"{name} = call ptr @pthread_getspecific(i32 {key})")
 
     def reference(self, type_: RefType) -> str:
         """An operand: the PyObject of a reference type."""

@@ -19,6 +19,7 @@ __all__ = [
     "function_address",
     "map_reserve",
     "protect",
+    "thread_slot",
 ]
 
 PAGE_SIZE = mmap.PAGESIZE
@@ -28,6 +29,7 @@ READ_EXECUTE = mmap.PROT_READ | mmap.PROT_EXEC
 
 _MAP_NORESERVE = 0x4000
 _MADV_DONTNEED = 4
+_BLOCK_WORDS = 0x600 // 8  # of a thread's block (glibc's struct pthread has 0x900 bytes)
 
 
 @functools.cache
@@ -83,6 +85,23 @@ def protect(address: int, size: int, prot: int) -> None:
 def discard(address: int, size: int) -> None:
     """Give the pages back to the system; they read as zeros when they are made accessible."""
     _check(_libc().madvise(address, size, _MADV_DONTNEED))
+
+
+def thread_slot(key: int) -> int | None:
+    """Where a thread-specific key's value lies, as an offset from the thread pointer (%fs).
+
+    None if it cannot be told: another C library, or one of the keys beyond the first 32. In glibc
+    values of those are part of the thread's own block; this finds the place by setting values and
+    looking for them there.
+    """
+    process = _libc()
+    process.pthread_self.restype = ctypes.c_uint64
+    block = (ctypes.c_uint64 * _BLOCK_WORDS).from_address(process.pthread_self())
+    places = set(range(_BLOCK_WORDS))
+    for value in (0x5A17_C0DE_0BAD_F00D, 0x1234_5678_9ABC_DEF1, 0):
+        process.pthread_setspecific(ctypes.c_uint32(key), ctypes.c_void_p(value))
+        places = {place for place in places if block[place] == value}
+    return 8 * places.pop() if len(places) == 1 else None
 
 
 @functools.cache

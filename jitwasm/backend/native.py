@@ -67,7 +67,7 @@ class NativeRuntime:
 
     def __init__(self) -> None:
         self._space = CodeSpace()
-        self._adapters = Adapters(self._space)
+        self._adapters = Adapters(self._space, libc.thread_slot(self._make_key()))
         self._keep: list[object] = []
         self._definitions = cpython.Definitions()
         self._hooks = Hooks()
@@ -75,6 +75,15 @@ class NativeRuntime:
         self._set_up()
 
     # -- setting up -----------------------------------------------------------------------------
+
+    def _make_key(self) -> int:
+        """The key under which threads find their ThreadState."""
+        key = ctypes.c_uint32()
+        destructor = ctypes.c_void_p(self._space.symbol("jw_thread_exit"))
+        if ctypes.CDLL(None).pthread_key_create(ctypes.byref(key), destructor) != 0:
+            raise OSError("the process has no thread-specific key left")
+        ctypes.c_uint32.from_address(self._space.symbol("jw_key")).value = key.value
+        return key.value
 
     def _set_up(self) -> None:
         self._set("jw_code_lo", self._space.low)
@@ -98,15 +107,9 @@ class NativeRuntime:
             self._set_hook(name, hook)
         # Native code holds the addresses of all this, beyond the interpreter's end.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self))
-        process = ctypes.CDLL(None)
-        key = ctypes.c_uint32()
-        exit_thread = ctypes.c_void_p(self._space.symbol("jw_thread_exit"))
-        if process.pthread_key_create(ctypes.byref(key), exit_thread) != 0:
-            raise OSError("the process has no thread-specific key left")
-        ctypes.c_uint32.from_address(self._space.symbol("jw_key")).value = key.value
         self.check_handlers()
         # By getattr: the name would be mangled here. It is what pthread_atfork calls.
-        getattr(process, "__register_atfork")(
+        getattr(ctypes.CDLL(None), "__register_atfork")(
             None, None, ctypes.c_void_p(self._space.symbol("jw_fork_child")), None
         )
         os.register_at_fork(after_in_child=self._after_fork)

@@ -32,16 +32,19 @@ HOT = 1024
 """After so many calls, a power of two, a thunk is compiled again."""
 
 
-def thunk_ir(type_: FuncType, release_gil: bool, counting: bool) -> tuple[str, list[RefType]]:
+def thunk_ir(
+    type_: FuncType, release_gil: bool, counting: bool, thread_slot: int | None = None
+) -> tuple[str, list[RefType]]:
     """The module that defines a thunk, and the reference types it refers to.
 
     Args:
         type_: parameters and results.
         release_gil: release the GIL around every call.
         counting: report a function that is called often.
+        thread_slot: see libc.thread_slot.
     """
     references = any(type_.is_ref for type_ in (*type_.params, *type_.results))
-    f = FunctionText(fail="leave" if references else "fail")
+    f = FunctionText("leave" if references else "fail", thread_slot)
     f.allocas.append(f"  %act = alloca [{ACTIVATION.size} x i8], align 16")
     _read_self(f)
     f.line(f"%right = icmp eq i64 %count, {len(type_.params)}")
@@ -99,10 +102,9 @@ counted:"""
 
 
 def _enter_store(f: FunctionText) -> None:
+    f.load_thread("%ts.0")
     f.lines.append(
         f"""\
-  %key = load i32, ptr @jw_key
-  %ts.0 = call ptr @pthread_getspecific(i32 %key)
   %ts.new = icmp eq ptr %ts.0, null
   br i1 %ts.new, label %init, label %known, !prof !1
 init:

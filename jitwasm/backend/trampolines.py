@@ -28,9 +28,9 @@ TRAMPOLINE = "jw_trampoline"
 _ARGUMENTS_OFFSET = -(1 << 63)  # PY_VECTORCALL_ARGUMENTS_OFFSET
 
 
-def trampoline_ir(type_: FuncType) -> tuple[str, list[RefType]]:
+def trampoline_ir(type_: FuncType, thread_slot: int | None = None) -> tuple[str, list[RefType]]:
     """The module that defines the fast path of a function type, and the reference types in it."""
-    f = FunctionText(fail="failed")
+    f = FunctionText("failed", thread_slot)
     conv = call_conv(type_)
     arguments = _read_arguments(f, conv)
     _prepare(f, len(arguments))
@@ -74,10 +74,9 @@ def _read_arguments(f: FunctionText, conv: CallConv) -> list[str]:
 def _prepare(f: FunctionText, count: int) -> None:
     """Stack, GIL, activation. `%array` has room for `count` arguments and one word before."""
     f.allocas.append(f"  %array = alloca [{count + 1} x ptr], align 16")
+    f.load_thread("%ts")
     f.lines.append(
         """\
-  %key = load i32, ptr @jw_key
-  %ts = call ptr @pthread_getspecific(i32 %key)
   %here = ptrtoint ptr %array to i64
   %limit = get %ts ThreadState.stack_limit
   %room = icmp ugt i64 %here, %limit
@@ -185,13 +184,13 @@ def _return_values(f: FunctionText, conv: CallConv, results: list[str]) -> None:
         f.line(f"ret {conv.ret_ir} {whole}")
 
 
-def c_thunk_ir(type_: FuncType) -> str:
+def c_thunk_ir(type_: FuncType, thread_slot: int | None = None) -> str:
     """The module that defines the way to a C function with parameters in the overflow area.
 
     It calls `jw_c_call`'s like, but with the C convention's stack arguments, which need LLVM.
     """
     conv = call_conv(type_)
-    f = FunctionText(fail="")
+    f = FunctionText("", thread_slot)
     values = _read_arguments(f, conv)
     _prepare(f, 0)
     arguments = ", ".join(f"{t.ir} {v}" for t, v in zip(type_.params, values, strict=True))

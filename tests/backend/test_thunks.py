@@ -479,7 +479,7 @@ def public_api_only() -> Iterator[None]:
     saved = layout.ints, layout.floats, layout.wrapped
     layout.ints = layout.floats = layout.wrapped = False
     runtime = native()
-    adapters, runtime._adapters = runtime._adapters, type(runtime._adapters)(runtime._space)
+    adapters, runtime._adapters = runtime._adapters, type(runtime._adapters)(runtime._space, None)
     try:
         yield
     finally:
