@@ -190,6 +190,35 @@ def test_a_long_call_on_the_main_thread_lets_others_run(machine: Machine) -> Non
     assert counters().releases > before
 
 
+@pytest.mark.parametrize("thread", ["main", "other"])
+def test_every_long_call_releases(machine: Machine, thread: str) -> None:
+    # Also the ones that follow each other, and the one around one that has released.
+    loop, spin = machine.function("host_loop", "i32 i32 -> i32"), machine.function("spin")
+    inner: list[int] = []
+
+    def target(x: int) -> int:
+        before = counters().releases
+        spin(30_000_000)
+        inner.append(counters().releases - before)
+        return 1
+
+    machine.host(0, "i32 -> i32", target)
+
+    def work() -> None:
+        spin(1)
+        for _ in range(5):
+            before = counters().releases
+            spin(30_000_000)
+            assert counters().releases > before
+        before = counters().releases
+        assert loop(5, 30_000_000) == 5
+        assert all(inner)
+        assert counters().releases - before >= sum(inner) + 4
+
+    with variable("jw_tick_ns", 500_000):
+        work() if thread == "main" else in_thread(work)()
+
+
 def test_short_calls_release_nothing(machine: Machine) -> None:
     spin = machine.function("spin")
 

@@ -107,7 +107,11 @@ compare:
   %armed = get %ts ThreadState.armed
   %same = icmp eq i64 %present, %base
   %on = icmp ne i64 %armed, 0
-  %as_is = and i1 %same, %on
+  %off = xor i1 %on, true
+  %never = icmp eq i64 %base, 0
+  %runs = and i1 %same, %on
+  %rests = and i1 %never, %off
+  %as_is = or i1 %runs, %rests
   br i1 %as_is, label %done, label %change
 change:
   call void @jw_arm(ptr %ts, i64 %base, i64 %base)
@@ -362,6 +366,22 @@ take:
   call void @jw_plan(ptr %ts)
   br label %done
 done:
+  ret void
+}
+
+; A call that had released the GIL has ended, holding it: the timer was programmed for a released one.
+; Program it for the call around it, or let the next entry do so.
+define void @jw_hold_again() {
+entry:
+  %ts = call ptr @jw_thread()
+  %outer = get %ts ThreadState.top
+  %none = icmp eq ptr %outer, null
+  br i1 %none, label %later, label %now
+later:
+  set 0, %ts ThreadState.armed
+  ret void
+now:
+  call void @jw_plan(ptr %ts)
   ret void
 }
 

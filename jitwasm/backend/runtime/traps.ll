@@ -152,6 +152,7 @@ entry:
   br i1 %held, label %have, label %take
 take:
   call void @PyEval_RestoreThread(ptr %tstate)
+  call void @jw_hold_again()
   br label %have
 have:
   %code = get %act Activation.code
