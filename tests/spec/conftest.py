@@ -13,6 +13,11 @@ _COLUMNS = ("commands", "passed", "expected", "failed", "text")
 _KEY = "spec_counts"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    # Known also where pytest-timeout is not installed.
+    config.addinivalue_line("markers", "timeout(seconds): limit of one test (pytest-timeout)")
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "script" not in metafunc.fixturenames:
         return
