@@ -277,6 +277,8 @@ def test_an_abandoned_promise_does_not_keep_the_program_alive() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+# asyncio itself may complain of the source's generator, whose loop is gone.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_loop_that_ends_takes_its_promises_along(add: bytes) -> None:
     async def source() -> Any:
         yield add[:10]

@@ -186,7 +186,7 @@ def test_a_long_call_on_the_main_thread_lets_others_run(machine: Machine) -> Non
     made = turns[0] - start
     stop.set()
     wait()
-    assert made >= 10
+    assert made >= 2  # without a release: none, or the one at the call's end
     assert counters().releases > before
 
 
