@@ -143,6 +143,8 @@ class CodeArena:
         return False
 
     def _give(self, piece: Piece) -> None:
+        if not piece.size:
+            return  # a module without code: the range that begins here is another's
         libc.protect(piece.address, piece.size, libc.NO_ACCESS)
         libc.discard(piece.address, piece.size)
         self._free[piece.address] = piece.address + piece.size

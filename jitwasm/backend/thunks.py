@@ -165,16 +165,17 @@ def _push_activation(f: FunctionText, release_gil: bool) -> None:
   call void @jw_plan(ptr %ts)"""
         )
         return
+    # In this order: once the activation is there, no tick turns the timer off any more.
     f.lines.append(
         """\
+  set %act, %ts ThreadState.top
   %armed = get %ts ThreadState.armed
   %off = icmp eq i64 %armed, 0
   br i1 %off, label %arm, label %go, !prof !1
 arm:
   call void @jw_wake(ptr %ts)
   br label %go
-go:
-  set %act, %ts ThreadState.top"""
+go:"""
     )
 
 

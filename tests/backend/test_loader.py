@@ -193,6 +193,14 @@ def test_memory_is_used_again() -> None:
     assert I64(third.symbols["add_one"])(1) == 2
 
 
+def test_image_without_code_takes_nothing_and_gives_nothing_back() -> None:
+    arena = CodeArena()
+    for _ in range(3):
+        load(arena).close()
+    first, second = load(arena, ADD), load(arena, ADD)
+    assert I64(first.symbols["add_one"])(1) == I64(second.symbols["add_one"])(1) == 2
+
+
 def test_image_lives_as_long_as_its_object(arena: CodeArena) -> None:
     image = load(arena, ADD)
     assert not image.closed
