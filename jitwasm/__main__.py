@@ -6,13 +6,16 @@ import os
 import signal
 import sys
 
-from jitwasm.cli import INTERRUPTED, run
+from jitwasm.cli.exitcodes import INTERRUPTED
+from jitwasm.cli.main import run
 
 __all__ = ["main"]
 
 
 def main() -> int:
-    """Run the process's command line; an interrupt ends it as it ends a native program."""
+    """Run the process's command line; signals end it as they end a native program."""
+    # Python ignores this signal: whoever writes into a closed pipe would go on, unlike `cat`.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         return run()
     except KeyboardInterrupt:

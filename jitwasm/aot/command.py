@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 
-__all__ = ["KINDS", "CommandError", "add_parser"]
+__all__ = ["KINDS", "CommandError", "add_arguments"]
 
 KINDS = {
     "o": "relocatable object",
@@ -22,14 +22,10 @@ class CommandError(Exception):
     """The command line cannot be carried out; the message is for the user."""
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to the command line's parser."""
-    parser = commands.add_parser(
-        "compile",
-        help="compile a module to an object, a library, a header",
-        description="Compile a module for other programs to link. A C header comes with it.",
-        epilog="cc main.c module.o is all it takes: the runtime is in the object.",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Complete the command's parser."""
+    parser.description = "Compile a module for other programs to link. A C header comes with it."
+    parser.epilog = "cc main.c module.o is all it takes: the runtime is in the object."
     parser.set_defaults(command=_compile)
     parser.add_argument("file", metavar="FILE", nargs="?", help="the module; - is standard input")
     parser.add_argument(

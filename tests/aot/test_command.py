@@ -13,7 +13,7 @@ import pytest
 
 import jitwasm
 from jitwasm.aot import linking
-from jitwasm.cli import main
+from jitwasm.cli.main import main
 from tests.support.wat import wat
 
 SOURCE = """

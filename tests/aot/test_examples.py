@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jitwasm.aot.emit import AotOptions, compile_module
-from jitwasm.cli import main
+from jitwasm.cli.main import main
 from tests.aot.support import HERE, cc, needs_cc, run
 from tests.support.guests import library
 from tests.support.npm import npm_module

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from jitwasm.cli import main
+from jitwasm.cli.main import main
 from tests.support.guests import wasi_program
 from tests.support.wat import wat
 
@@ -208,17 +208,27 @@ def test_inspect_says_what_is_wrong(
     assert "in function 0 (at offset 0x" in capsys.readouterr().err
 
 
-def test_a_reader_that_goes_away_is_no_traceback(calc: str) -> None:
+def ended_by_a_reader_that_goes_away(arguments: list[str]) -> tuple[int, bytes]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "jitwasm", "inspect", calc],
+        [sys.executable, "-m", "jitwasm", *arguments],
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
     assert process.stdout is not None and process.stderr is not None
     process.stdout.close()
-    assert process.stderr.read() == b""
-    assert process.wait(TIMEOUT) == 1
-    process.stderr.close()
+    with process.stderr as errors:
+        return process.wait(TIMEOUT), errors.read()
+
+
+def test_a_reader_that_goes_away_ends_a_command_as_a_native_one(calc: str) -> None:
+    assert ended_by_a_reader_that_goes_away(["inspect", calc]) == (-signal.SIGPIPE, b"")
+
+
+def test_a_reader_that_goes_away_ends_a_program_as_a_native_one(tmp_path: Path) -> None:
+    path = tmp_path / "hello.wasm"
+    path.write_bytes(wat(COMMAND))
+    assert ended_by_a_reader_that_goes_away(["run", str(path)]) == (-signal.SIGPIPE, b"")
 
 
 def test_a_long_compilation_shows_its_progress(tmp_path: Path) -> None:

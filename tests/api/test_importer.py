@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import jitwasm.importer
-from jitwasm.cli import main
+from jitwasm.cli.main import main
 from jitwasm.stubs import stub_of
 from tests.support.wat import wat
 
