@@ -104,9 +104,7 @@ class Config:
         if self.opt_level not in (None, 0, 1, 2, 3):
             raise ValueError(f"opt_level must be None or 0 to 3, not {self.opt_level!r}")
         if self.tier not in ("auto", "baseline", "optimized"):
-            raise ValueError(
-                f"tier must be 'auto', 'baseline' or 'optimized', not {self.tier!r}"
-            )
+            raise ValueError(f"tier must be 'auto', 'baseline' or 'optimized', not {self.tier!r}")
         if self.bounds not in ("guard", "explicit"):
             raise ValueError(f"bounds must be 'guard' or 'explicit', not {self.bounds!r}")
         if self.host_calls not in ("fast", "ctypes"):

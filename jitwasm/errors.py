@@ -158,9 +158,7 @@ class StackOverflow(Trap, RecursionError):
     """The call stack is exhausted."""
 
 
-def _rebuild_trap(
-    cls: type[Trap], code: TrapCode, message: str, frames: tuple[Frame, ...]
-) -> Trap:
+def _rebuild_trap(cls: type[Trap], code: TrapCode, message: str, frames: tuple[Frame, ...]) -> Trap:
     return cls(code, message, lambda: frames)
 
 

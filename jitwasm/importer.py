@@ -36,9 +36,7 @@ class WasmFinder(MetaPathFinder):
         for folder in sys.path if path is None else path:
             candidate = Path(folder or ".", file)
             if os.path.isfile(candidate):  # unlike is_file, False for what may not be looked at
-                return spec_from_file_location(
-                    fullname, candidate, loader=_WasmLoader(candidate)
-                )
+                return spec_from_file_location(fullname, candidate, loader=_WasmLoader(candidate))
         return None
 
 

@@ -84,9 +84,7 @@ def fd_filestat_set_size(state: WasiState, fd: int, size: int) -> None:
     descriptor.set_size(size)
 
 
-def times(
-    state: WasiState, atim: int, mtim: int, flags: int
-) -> tuple[int | None, int | None]:
+def times(state: WasiState, atim: int, mtim: int, flags: int) -> tuple[int | None, int | None]:
     """The times a call sets: each given, now, or left (None)."""
     fst = FstFlags(flags & 0xF)
     both_atim = FstFlags.ATIM | FstFlags.ATIM_NOW

@@ -72,9 +72,7 @@ def test_a_wasm_file_in_a_package_is_imported(folder: Path) -> None:
         ('(module (import "wasm_test_host" "f" (func)))', jitwasm.LinkError),
     ],
 )
-def test_imports_that_cannot_be_satisfied(
-    folder: Path, text: str, error: type[Exception]
-) -> None:
+def test_imports_that_cannot_be_satisfied(folder: Path, text: str, error: type[Exception]) -> None:
     (folder / "wasm_test_bad.wasm").write_bytes(wat(text))
     with pytest.raises(error):
         importlib.import_module("wasm_test_bad")

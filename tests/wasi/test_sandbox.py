@@ -122,9 +122,7 @@ def test_a_link_swapped_in_during_the_run_never_leads_outside(folder: Path) -> N
         machine = ours(jitwasm.Wasi(stdout=None, dirs={"/work": folder}))
         for _ in range(300):
             everything = (1 << 29) - 1
-            code = machine.call(
-                "path_open", 3, 1, "inside", 0, everything, everything, 0, RESULT
-            )
+            code = machine.call("path_open", 3, 1, "inside", 0, everything, everything, 0, RESULT)
             if code == "SUCCESS":
                 fd = machine.u32()
                 assert machine.get(fd, 20) in (b"inside", b"")

@@ -72,8 +72,12 @@ ENCODINGS: list[tuple[str, str, str, str]] = [
     *(
         row
         for name, code, digit in (
-            ("add", 0x03, 0), ("or", 0x0B, 1), ("and", 0x23, 4),
-            ("sub", 0x2B, 5), ("xor", 0x33, 6), ("cmp", 0x3B, 7),
+            ("add", 0x03, 0),
+            ("or", 0x0B, 1),
+            ("and", 0x23, 4),
+            ("sub", 0x2B, 5),
+            ("xor", 0x33, 6),
+            ("cmp", 0x3B, 7),
         )
         for row in (
             (f"{name}32", f"{code:02X} /r", name, ""),
@@ -170,8 +174,13 @@ ENCODINGS: list[tuple[str, str, str, str]] = [
     *(
         row
         for name, code in (
-            ("add", 0x58), ("mul", 0x59), ("sub", 0x5C), ("min", 0x5D),
-            ("div", 0x5E), ("max", 0x5F), ("sqrt", 0x51),
+            ("add", 0x58),
+            ("mul", 0x59),
+            ("sub", 0x5C),
+            ("min", 0x5D),
+            ("div", 0x5E),
+            ("max", 0x5F),
+            ("sqrt", 0x51),
         )
         for row in (
             (f"{name}ss", f"VEX.128.F3.0F.W0 {code:02X} /r", f"v{name}ss", ""),
@@ -253,9 +262,16 @@ ENCODINGS: list[tuple[str, str, str, str]] = [
     *(
         (f"{name}i", f"VEX.128.66.0F.W0 {code:02X} /{digit} ib", f"v{name}", "")
         for name, code, digit in (
-            ("psrlw", 0x71, 2), ("psraw", 0x71, 4), ("psllw", 0x71, 6),
-            ("psrld", 0x72, 2), ("psrad", 0x72, 4), ("pslld", 0x72, 6),
-            ("psrlq", 0x73, 2), ("psllq", 0x73, 6), ("psrldq", 0x73, 3), ("pslldq", 0x73, 7),
+            ("psrlw", 0x71, 2),
+            ("psraw", 0x71, 4),
+            ("psllw", 0x71, 6),
+            ("psrld", 0x72, 2),
+            ("psrad", 0x72, 4),
+            ("pslld", 0x72, 6),
+            ("psrlq", 0x73, 2),
+            ("psllq", 0x73, 6),
+            ("psrldq", 0x73, 3),
+            ("pslldq", 0x73, 7),
         )
     ),
 ]
@@ -350,9 +366,7 @@ def _parse(encoding: str, bytes_of: str) -> Spec:
             prefix = int(token, 16)
         else:
             opcode += bytes([int(token, 16)])
-    return Spec(
-        prefix, opcode, wide, vex_map, digit, immediate, "r" in bytes_of, "m" in bytes_of
-    )
+    return Spec(prefix, opcode, wide, vex_map, digit, immediate, "r" in bytes_of, "m" in bytes_of)
 
 
 MEMO = 1 << 12

@@ -169,5 +169,3 @@ def _run_recording(f: FunctionCompiler, pos: int, positions: list[tuple[int, int
         positions.append((len(f.out), pos))
         handler, row = entries[f.code[pos]]
         pos = handler(f, pos + 1, row)
-
-

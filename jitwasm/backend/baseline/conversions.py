@@ -202,14 +202,23 @@ def _rows() -> dict[str, Handler]:
                     rows[f"{t}.{name}_{x}_{sign}"] = (
                         truncate,
                         Truncation(
-                            type_, table[f"cvtt{s}2si"].rr, table[f"ucomi{s}"].rr,
-                            table[f"sub{s}"].rr, integer, signed, saturating,
+                            type_,
+                            table[f"cvtt{s}2si"].rr,
+                            table[f"ucomi{s}"].rr,
+                            table[f"sub{s}"].rr,
+                            integer,
+                            signed,
+                            saturating,
                         ),
                     )
                 rows[f"{x}.convert_{t}_{sign}"] = (
                     convert,
                     Conversion(
-                        table[f"cvtsi2{s}32"], table[f"cvtsi2{s}64"], integer, signed, type_,
+                        table[f"cvtsi2{s}32"],
+                        table[f"cvtsi2{s}64"],
+                        integer,
+                        signed,
+                        type_,
                         table[f"add{s}"].rr,
                     ),
                 )

@@ -243,8 +243,10 @@ def _rows() -> dict[str, Handler]:
             rows[f"{t}.{name}"] = (arithmetic, Arithmetic(table[f"{name}{s}"], type_))
         ucomi = table[f"ucomi{s}"].rr
         for name, cc, swap in (
-            ("gt", Condition.A, False), ("ge", Condition.AE, False),
-            ("lt", Condition.A, True), ("le", Condition.AE, True),
+            ("gt", Condition.A, False),
+            ("ge", Condition.AE, False),
+            ("lt", Condition.A, True),
+            ("le", Condition.AE, True),
         ):
             rows[f"{t}.{name}"] = (compare, Comparison(ucomi, cc, swap))
         rows[f"{t}.eq"] = (equal, Equality(table[f"cmp{s}"], 0))

@@ -45,8 +45,7 @@ __all__ = ["BLOCK", "ELSE", "FUNCTION", "IF", "LOOP", "Frame", "FunctionCompiler
 FUNCTION, BLOCK, LOOP, IF, ELSE = range(5)
 MOV64B = INSTRUCTIONS["mov64"].rb
 STORES = [
-    INSTRUCTIONS[name].rb
-    for name in ("store32", "store64", "store_f32", "store_f64", "store_v128")
+    INSTRUCTIONS[name].rb for name in ("store32", "store64", "store_f32", "store_f64", "store_v128")
 ]
 """By type code."""
 
@@ -69,7 +68,15 @@ class Frame:
     """
 
     __slots__ = (
-        "entries", "height", "jumps", "kind", "otherwise", "params", "position", "results", "start",
+        "entries",
+        "height",
+        "jumps",
+        "kind",
+        "otherwise",
+        "params",
+        "position",
+        "results",
+        "start",
     )
 
     def __init__(

@@ -10,7 +10,13 @@ if TYPE_CHECKING:
 __all__ = ["skip_dead"]
 
 _FIXED = {
-    "F32": 4, "F64": 8, "V128": 16, "LANES16": 16, "LANEIDX": 1, "CASTFLAGS": 1, "ORDERING": 1,
+    "F32": 4,
+    "F64": 8,
+    "V128": 16,
+    "LANES16": 16,
+    "LANEIDX": 1,
+    "CASTFLAGS": 1,
+    "ORDERING": 1,
 }
 _PREFIXES = range(0xFB, 0xFF)
 _OPEN = (0x02, 0x03, 0x04, 0x1F)

@@ -155,11 +155,16 @@ class Comparison(NamedTuple):
 
 
 _SWAPPED = {
-    Condition.E: Condition.E, Condition.NE: Condition.NE,
-    Condition.L: Condition.G, Condition.G: Condition.L,
-    Condition.LE: Condition.GE, Condition.GE: Condition.LE,
-    Condition.B: Condition.A, Condition.A: Condition.B,
-    Condition.BE: Condition.AE, Condition.AE: Condition.BE,
+    Condition.E: Condition.E,
+    Condition.NE: Condition.NE,
+    Condition.L: Condition.G,
+    Condition.G: Condition.L,
+    Condition.LE: Condition.GE,
+    Condition.GE: Condition.LE,
+    Condition.B: Condition.A,
+    Condition.A: Condition.B,
+    Condition.BE: Condition.AE,
+    Condition.AE: Condition.BE,
 }
 """The condition for exchanged operands."""
 
@@ -365,9 +370,16 @@ def divide(f: FunctionCompiler, pos: int, row: Division) -> int:
 # -- rows ----------------------------------------------------------------------------------------
 
 _CONDITIONS = {
-    "eq": Condition.E, "ne": Condition.NE, "lt_s": Condition.L, "lt_u": Condition.B,
-    "gt_s": Condition.G, "gt_u": Condition.A, "le_s": Condition.LE, "le_u": Condition.BE,
-    "ge_s": Condition.GE, "ge_u": Condition.AE,
+    "eq": Condition.E,
+    "ne": Condition.NE,
+    "lt_s": Condition.L,
+    "lt_u": Condition.B,
+    "gt_s": Condition.G,
+    "gt_u": Condition.A,
+    "le_s": Condition.LE,
+    "le_u": Condition.BE,
+    "ge_s": Condition.GE,
+    "ge_u": Condition.AE,
 }
 
 
@@ -376,7 +388,11 @@ def _rows() -> dict[str, Handler]:
     rows: dict[str, Handler] = {"i32.wrap_i64": (wrap, None), "i64.extend_i32_u": (extend_u, None)}
     for t, type_, bits in (("i32", I32, 32), ("i64", I64, 64)):
         for name, x86 in (
-            ("add", "add"), ("sub", "sub"), ("and", "and"), ("or", "or"), ("xor", "xor"),
+            ("add", "add"),
+            ("sub", "sub"),
+            ("and", "and"),
+            ("or", "or"),
+            ("xor", "xor"),
             ("mul", "imul"),
         ):
             op, imm = table[f"{x86}{bits}"], table[f"{x86}{bits}i"]
@@ -389,8 +405,11 @@ def _rows() -> dict[str, Handler]:
             rows[f"{t}.{name}"] = (compare, Comparison(cmp, test, cc))
         rows[f"{t}.eqz"] = (eqz, test)
         for name, x86, three in (
-            ("shl", "shl", "shlx"), ("shr_s", "sar", "sarx"), ("shr_u", "shr", "shrx"),
-            ("rotl", "rol", ""), ("rotr", "ror", ""),
+            ("shl", "shl", "shlx"),
+            ("shr_s", "sar", "sarx"),
+            ("shr_u", "shr", "shrx"),
+            ("rotl", "rol", ""),
+            ("rotr", "ror", ""),
         ):
             variable = table[f"{three}{bits}"].rr if three else None
             immediate, by_cl = table[f"{x86}{bits}i"].rr, table[f"{x86}{bits}c"].rr
@@ -400,14 +419,21 @@ def _rows() -> dict[str, Handler]:
         rows[f"{t}.extend8_s"] = (unary, Unary(table[f"movsx8_{bits}"], type_, False))
         rows[f"{t}.extend16_s"] = (unary, Unary(table[f"movsx16_{bits}"], type_, False))
         for name, x86, signed, remainder in (
-            ("div_s", "idiv", True, False), ("div_u", "div", False, False),
-            ("rem_s", "idiv", True, True), ("rem_u", "div", False, True),
+            ("div_s", "idiv", True, False),
+            ("div_u", "div", False, False),
+            ("rem_s", "idiv", True, True),
+            ("rem_u", "div", False, True),
         ):
             rows[f"{t}.{name}"] = (
                 divide,
                 Division(
-                    table[f"{x86}{bits}"], test, table[f"cmp{bits}i"].ri, table[f"neg{bits}"].rr,
-                    type_, signed, remainder,
+                    table[f"{x86}{bits}"],
+                    test,
+                    table[f"cmp{bits}i"].ri,
+                    table[f"neg{bits}"].rr,
+                    type_,
+                    signed,
+                    remainder,
                 ),
             )
     rows["i64.extend_i32_s"] = (unary, Unary(table["movsxd"], I64, False))

@@ -291,20 +291,31 @@ def _rows() -> dict[str, Handler]:
         "data.drop": (data_drop, None),
     }
     for name, op, type_, bytes_ in (
-        ("i32.load", "mov32", I32, 4), ("i64.load", "mov64", I64, 8),
-        ("f32.load", "load_f32", F32, 4), ("f64.load", "load_f64", F64, 8),
-        ("i32.load8_s", "movsx8_32", I32, 1), ("i32.load8_u", "movzx8", I32, 1),
-        ("i32.load16_s", "movsx16_32", I32, 2), ("i32.load16_u", "movzx16", I32, 2),
-        ("i64.load8_s", "movsx8_64", I64, 1), ("i64.load8_u", "movzx8", I64, 1),
-        ("i64.load16_s", "movsx16_64", I64, 2), ("i64.load16_u", "movzx16", I64, 2),
-        ("i64.load32_s", "movsxd", I64, 4), ("i64.load32_u", "mov32", I64, 4),
+        ("i32.load", "mov32", I32, 4),
+        ("i64.load", "mov64", I64, 8),
+        ("f32.load", "load_f32", F32, 4),
+        ("f64.load", "load_f64", F64, 8),
+        ("i32.load8_s", "movsx8_32", I32, 1),
+        ("i32.load8_u", "movzx8", I32, 1),
+        ("i32.load16_s", "movsx16_32", I32, 2),
+        ("i32.load16_u", "movzx16", I32, 2),
+        ("i64.load8_s", "movsx8_64", I64, 1),
+        ("i64.load8_u", "movzx8", I64, 1),
+        ("i64.load16_s", "movsx16_64", I64, 2),
+        ("i64.load16_u", "movzx16", I64, 2),
+        ("i64.load32_s", "movsxd", I64, 4),
+        ("i64.load32_u", "mov32", I64, 4),
     ):
         rows[name] = (load, Access(INSTRUCTIONS[op], type_, bytes_, None, 0))
     for name, op, type_, bytes_, constant_size in (
-        ("i32.store", "store32", I32, 4, 4), ("i64.store", "store64", I64, 8, 4),
-        ("f32.store", "store_f32", F32, 4, 0), ("f64.store", "store_f64", F64, 8, 0),
-        ("i32.store8", "store8", I32, 1, 1), ("i32.store16", "store16", I32, 2, 2),
-        ("i64.store8", "store8", I64, 1, 1), ("i64.store16", "store16", I64, 2, 2),
+        ("i32.store", "store32", I32, 4, 4),
+        ("i64.store", "store64", I64, 8, 4),
+        ("f32.store", "store_f32", F32, 4, 0),
+        ("f64.store", "store_f64", F64, 8, 0),
+        ("i32.store8", "store8", I32, 1, 1),
+        ("i32.store16", "store16", I32, 2, 2),
+        ("i64.store8", "store8", I64, 1, 1),
+        ("i64.store16", "store16", I64, 2, 2),
         ("i64.store32", "store32", I64, 4, 4),
     ):
         constant = INSTRUCTIONS[op + "i"] if constant_size else None

@@ -14,9 +14,7 @@ _MOVAPS = INSTRUCTIONS["movaps"].rr
 _XORPS = INSTRUCTIONS["xorps"].rr
 
 
-def parallel_move(
-    f: Allocator, ints: list[tuple[int, int]], floats: list[tuple[int, int]]
-) -> None:
+def parallel_move(f: Allocator, ints: list[tuple[int, int]], floats: list[tuple[int, int]]) -> None:
     """Load each operand into its register, as if all at once; (register, operand) pairs.
 
     What is in registers of the same set goes first, the rest cannot be overwritten any more.

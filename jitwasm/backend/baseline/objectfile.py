@@ -55,11 +55,7 @@ def write_object(
     for place, part in zip(places, (text, symbols, names), strict=True):
         out += bytes(place - len(out)) + part
     out += bytes(headers - len(out)) + bytes(_SECTION.size)
-    out += _SECTION.pack(
-        1, _PROGBITS, _ALLOC_EXECUTE, 0, places[0], len(text), 0, 0, _ALIGN, 0
-    )
-    out += _SECTION.pack(
-        7, _SYMTAB, 0, 0, places[1], len(symbols), 3, 1, 8, _SYMBOL.size
-    )
+    out += _SECTION.pack(1, _PROGBITS, _ALLOC_EXECUTE, 0, places[0], len(text), 0, 0, _ALIGN, 0)
+    out += _SECTION.pack(7, _SYMTAB, 0, 0, places[1], len(symbols), 3, 1, 8, _SYMBOL.size)
     out += _SECTION.pack(15, _STRTAB, 0, 0, places[2], len(names), 0, 0, 1, 0)
     return bytes(out)

@@ -25,6 +25,7 @@ __all__ = ["ROWS"]
 _ONES = INSTRUCTIONS["pcmpeqd"].rr
 _XOR = INSTRUCTIONS["pxor"].rr
 
+
 @dataclass(frozen=True)
 class Step:
     """One instruction. Registers are indices into (x, y, z, d, t, u); -1 is none."""
@@ -312,9 +313,7 @@ def _shift_rows() -> dict[str, Handler]:
 
 def _rows() -> dict[str, Handler]:
     table = INSTRUCTIONS
-    rows: dict[str, Handler] = {
-        name: (cook, _recipe(text)) for name, text in RECIPES.items()
-    }
+    rows: dict[str, Handler] = {name: (cook, _recipe(text)) for name, text in RECIPES.items()}
     rows.update(_shift_rows())
     rows["v128.any_true"] = (any_true, None)
     for shape, lane in (("i8x16", "b"), ("i16x8", "w"), ("i32x4", "d"), ("i64x2", "q")):
@@ -325,8 +324,12 @@ def _rows() -> dict[str, Handler]:
     rows["i64x2.bitmask"] = (bitmask, table["movmskpd"].rr)
     rows["i8x16.shuffle"] = (shuffle, None)
     for shape, move, lane in (
-        ("i8x16", "movd_to", "b"), ("i16x8", "movd_to", "w"), ("i32x4", "movd_to", "d"),
-        ("i64x2", "movq_to", "q"), ("f32x4", "", "d"), ("f64x2", "", "q"),
+        ("i8x16", "movd_to", "b"),
+        ("i16x8", "movd_to", "w"),
+        ("i32x4", "movd_to", "d"),
+        ("i64x2", "movq_to", "q"),
+        ("f32x4", "", "d"),
+        ("f64x2", "", "q"),
     ):
         rows[f"{shape}.splat"] = (splat, (move, f"pbroadcast{lane}"))
     for name, op, extend, type_ in (
@@ -344,7 +347,9 @@ def _rows() -> dict[str, Handler]:
         rows[f"{shape}.extract_lane"] = (extract_float, type_)
         rows[f"{shape}.replace_lane"] = (replace_float, type_)
     for shape, op in (
-        ("i8x16", "pblendvb"), ("i32x4", "blendvps"), ("i64x2", "blendvpd"),
+        ("i8x16", "pblendvb"),
+        ("i32x4", "blendvps"),
+        ("i64x2", "blendvpd"),
     ):
         rows[f"{shape}.relaxed_laneselect"] = (select_lanes, op)
     return rows

@@ -109,7 +109,8 @@ def _integers() -> dict[str, str]:
 def _widening() -> dict[str, str]:
     rows: dict[str, str] = {}
     for wide, narrow, lanes, multiply in (
-        ("i16x8", "i8x16", "bw", "pmullw"), ("i32x4", "i16x8", "wd", "pmulld"),
+        ("i16x8", "i8x16", "bw", "pmullw"),
+        ("i32x4", "i16x8", "wd", "pmulld"),
         ("i64x2", "i32x4", "dq", ""),
     ):
         for sign, move in (("s", "pmovsx"), ("u", "pmovzx")):
@@ -119,9 +120,7 @@ def _widening() -> dict[str, str]:
             low, high = f"{wide}.extmul_low_{narrow}_{sign}", f"{wide}.extmul_high_{narrow}_{sign}"
             if multiply:
                 rows[low] = f"{op} d x; {op} t y; {multiply} d d t"
-                rows[high] = (
-                    f"psrldq d x 8; psrldq t y 8; {op} d d; {op} t t; {multiply} d d t"
-                )
+                rows[high] = f"psrldq d x 8; psrldq t y 8; {op} d d; {op} t t; {multiply} d d t"
             else:
                 wider = "pmuldq" if sign == "s" else "pmuludq"
                 rows[low] = f"pshufd d x 0x50; pshufd t y 0x50; {wider} d d t"
