@@ -1,6 +1,7 @@
 """What a caller may choose: one immutable `Config`.
 
-Environment variables are read here and nowhere else, once, by `default_config`.
+Environment variables are read here and nowhere else: by `default_config`, and where a cache is
+looked for.
 """
 
 from __future__ import annotations
@@ -8,7 +9,17 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field, fields
 
-__all__ = ["Config", "Features", "ImplementationLimits", "default_config"]
+__all__ = [
+    "Config",
+    "Features",
+    "ImplementationLimits",
+    "cache_folder",
+    "cache_limit",
+    "default_config",
+]
+
+CACHE_BYTES = 1 << 30
+"""The default bound of the cache on disk."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +97,11 @@ class Config:
         verify_ir: run LLVM's verifier on every unit (tests).
         portable_ir: emit target-independent LLVM IR only. Otherwise vector instructions may use
             x86's intrinsics up to SSSE3; set it to compile for other targets.
+        cache: whether compiled code is kept on disk for the next process: True in the user's cache
+            folder, unless the environment moves it or turns it off; a path, in that folder; False
+            not at all. It changes nothing but speed.
+        cache_size: bytes it may take on disk; what has not been used for longest is removed.
+            None takes JITWASM_CACHE_SIZE, or 1 GiB.
     """
 
     features: Features = field(default_factory=Features)
@@ -99,6 +115,8 @@ class Config:
     release_gil: bool = False
     verify_ir: bool = False
     portable_ir: bool = False
+    cache: bool | str | os.PathLike[str] = True
+    cache_size: int | None = None
 
     def __post_init__(self) -> None:
         if self.opt_level not in (None, 0, 1, 2, 3):
@@ -109,6 +127,8 @@ class Config:
             raise ValueError(f"bounds must be 'guard' or 'explicit', not {self.bounds!r}")
         if self.host_calls not in ("fast", "ctypes"):
             raise ValueError(f"host_calls must be 'fast' or 'ctypes', not {self.host_calls!r}")
+        if not isinstance(self.cache, bool):
+            object.__setattr__(self, "cache", os.path.abspath(os.fspath(self.cache)))
 
 
 def default_config() -> Config:
@@ -124,3 +144,40 @@ def default_config() -> Config:
         host_calls=os.environ.get("JITWASM_HOST_CALLS", "fast"),
         verify_ir=os.environ.get("JITWASM_VERIFY_IR") == "1",
     )
+
+
+def cache_folder(config: Config) -> str | None:
+    """The folder of the cache on disk, or None if there is none.
+
+    JITWASM_CACHE is its path, or 0 (also: off, no, false) for no cache; by default it is jitwasm in
+    XDG_CACHE_HOME, by default ~/.cache. `Config.cache` has the last word unless it is True.
+    """
+    if not isinstance(config.cache, bool):
+        return os.fspath(config.cache)
+    wanted = os.environ.get("JITWASM_CACHE", "")
+    if not config.cache or wanted.lower() in ("0", "off", "no", "false"):
+        return None
+    if wanted:
+        return os.path.abspath(wanted)
+    home = os.environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(home):  # the XDG specification: other paths are to be ignored
+        home = os.path.expanduser("~/.cache")
+    return os.path.join(home, "jitwasm") if os.path.isabs(home) else None
+
+
+def cache_limit(config: Config) -> int:
+    """Bytes the cache may take; JITWASM_CACHE_SIZE takes the suffixes K, M and G.
+
+    Raises:
+        ValueError: the variable is no size.
+    """
+    if config.cache_size is not None:
+        return config.cache_size
+    text = os.environ.get("JITWASM_CACHE_SIZE", "")
+    if not text:
+        return CACHE_BYTES
+    scale = {"K": 10, "M": 20, "G": 30}.get(text[-1].upper(), 0)
+    digits = text[:-1] if scale else text
+    if not digits.isdecimal():
+        raise ValueError(f"JITWASM_CACHE_SIZE must be a size such as 500M, not {text!r}")
+    return int(digits) << scale

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+
 import pytest
 
 
@@ -15,3 +18,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def bless(request: pytest.FixtureRequest) -> bool:
     """Whether expected outputs are to be rewritten instead of compared."""
     return bool(request.config.getoption("--bless"))
+
+
+_folder = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # No test sees the user's cache or leaves anything there, nor does a process it starts. This
+    # is done before test modules are imported, and once for all workers.
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        config.stash[_folder] = tempfile.TemporaryDirectory()
+        os.environ["JITWASM_CACHE"] = os.path.join(config.stash[_folder].name, "cache")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _folder in config.stash:
+        del os.environ["JITWASM_CACHE"]
+        config.stash[_folder].cleanup()

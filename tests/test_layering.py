@@ -19,11 +19,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "jitwasm"
 
-LEAVES = ("types", "trapcodes", "errors", "config", "abi", "libcalls", "ir")
+LEAVES = ("types", "trapcodes", "errors", "config", "abi", "libcalls", "ir", "diskcache")
 PIPELINE = ("aot", "pipeline", "tiers")
 API = (
     "asyncexport",
-    "cache",
     "fetcher",
     "importer",
     "promise",
