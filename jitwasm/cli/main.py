@@ -1,4 +1,4 @@
-"""The command line: `jitwasm run`, `inspect`, `validate`, `compile`, `stubs`.
+"""The command line: `jitwasm run`, `inspect`, `validate`, `compile`, `stubs`, `cache`.
 
 A command's file is imported when the command is chosen, so that help, and commands that compile
 nothing, need not wait for the compilers.
@@ -46,6 +46,7 @@ COMMANDS = {
     "validate": Command("jitwasm.cli.validate", "check modules without compiling them"),
     "compile": Command("jitwasm.aot.command", "compile a module to an object, a library, a header"),
     "stubs": Command("jitwasm.cli.stubs", "write type stubs for a module that Python imports"),
+    "cache": Command("jitwasm.cli.cache", "show or clear the compiled code kept on disk"),
 }
 
 

@@ -78,6 +78,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=range(4),
         help="0 compiles fastest, 3 runs fastest; by default chosen by the module's size",
     )
+    parser.add_argument(
+        "--no-cache", action="store_true", help="neither use nor keep compiled code on disk"
+    )
     parser.add_argument("file", metavar="FILE", help="the module; - reads standard input")
     parser.add_argument(
         "rest",
@@ -104,6 +107,8 @@ def _run(options: argparse.Namespace) -> int:
     config = default_config()
     if options.level is not None:
         config = replace(config, opt_level=options.level)
+    if options.no_cache:
+        config = replace(config, cache=False)
     if options.max_memory is not None:
         limits = replace(config.limits, memory_bytes=options.max_memory)
         config = replace(config, limits=limits)
