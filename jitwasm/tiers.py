@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from jitwasm.abi import ABI_VERSION, function_symbol
 from jitwasm.backend.baseline.compiler import BaselineCompiler, Unsupported
@@ -19,6 +18,7 @@ from jitwasm.backend.baseline.program import InstructionRow
 from jitwasm.backend.baseline.stubs import stub_object
 from jitwasm.backend.codegen import compile_unit, host_target
 from jitwasm.backend.native import CodeImage, FrameInfo, native
+from jitwasm.backend.processor import cpu_flags
 from jitwasm.backend.units import unit_text
 from jitwasm.block import write_word
 from jitwasm.config import Config
@@ -56,12 +56,7 @@ def instruction_rows() -> tuple[InstructionRow, ...]:
 @functools.cache
 def is_available() -> bool:
     """Whether this machine can run baseline code."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
-    flags = next((line for line in text.splitlines() if line.startswith("flags")), "")
-    return set(flags.split()) >= _CPU_FLAGS
+    return cpu_flags() >= _CPU_FLAGS
 
 
 def baseline_fingerprint() -> str:

@@ -1,26 +1,21 @@
 """All machine code of the process: images in the arena, and what their symbols refer to.
 
 Wasm code may refer to the libcalls and the C library; the runtime's own code to all of the
-runtime's symbols and CPython's C API. A part of the runtime is compiled when something first
-refers to it.
+runtime's symbols and CPython's C API.
 """
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections.abc import Sequence
 
 from jitwasm.backend import cpython, libc
 from jitwasm.backend.arena import CodeArena
-from jitwasm.backend.codegen import compile_unit, host_target
 from jitwasm.backend.loader import CodeImage, Describe, ImageMap, Resolve, load_image
-from jitwasm.backend.runtime.assemble import WASM_PART, part_of, part_text
+from jitwasm.backend.runtime.prebuilt import compile_object, prebuilt_object
 from jitwasm.libcalls import LIBCALLS
 
 __all__ = ["CodeSpace"]
-
-_RUNTIME_LEVEL = 0  # nothing in it is both hot and long
 
 
 class CodeSpace:
@@ -33,29 +28,17 @@ class CodeSpace:
     def __init__(self) -> None:
         self._arena = CodeArena()
         self.low, self.high = self._arena.base, self._arena.split
-        self._lock = threading.RLock()
         self._images: weakref.WeakSet[CodeImage] = weakref.WeakSet()
         self._maps: tuple[ImageMap, ...] | None = None
-        self._parts: dict[str, CodeImage] = {}
+        self._symbols: dict[str, int] = {}
+        self._runtime = self.load_runtime(_object("runtime"), self.resolve)
+        self._symbols = self._runtime.symbols
+        # Among wasm code: what LLVM may call there for accesses to linear memory.
+        self._wasm = self._add(load_image(self._arena, [_object("wasm")], self.resolve))
 
     def symbol(self, name: str) -> int:
-        """The address of a symbol of the runtime; loads its part at first use."""
-        part = part_of(name)
-        if part is None:
-            raise KeyError(name)
-        image = self._parts.get(part)
-        if image is None:
-            with self._lock:
-                image = self._parts.get(part)
-                if image is None:
-                    image = self._parts[part] = self._load_part(part)
-        return image.symbols[name]
-
-    def _load_part(self, part: str) -> CodeImage:
-        data = compile_unit(part_text(part), host_target(_RUNTIME_LEVEL))
-        if part == WASM_PART:
-            return self._add(load_image(self._arena, [data], self._resolve_wasm))
-        return self.load_runtime(data, self.resolve)
+        """The address of a symbol of the runtime. Raises KeyError."""
+        return self._symbols[name]
 
     def load_wasm(self, objects: Sequence[bytes], describe: Describe) -> CodeImage:
         """Load wasm code."""
@@ -67,14 +50,12 @@ class CodeSpace:
 
     def resolve(self, name: str) -> int | None:
         """The address of a symbol that the runtime's own code refers to."""
-        if part_of(name) not in (None, WASM_PART):
-            return self.symbol(name)
-        return libc.function_address(cpython.ALIASES.get(name, name))
+        return self._symbols.get(name) or libc.function_address(cpython.ALIASES.get(name, name))
 
     def _resolve_wasm(self, name: str) -> int | None:
-        if name in LIBCALLS or part_of(name) == WASM_PART:
+        if name in LIBCALLS:
             return self.symbol(name)
-        return libc.function_address(name)
+        return self._wasm.symbols.get(name) or libc.function_address(name)
 
     def _add(self, image: CodeImage) -> CodeImage:
         self._images.add(image)
@@ -88,6 +69,6 @@ class CodeSpace:
             maps = self._maps = tuple(image.map for image in self._images)
         return maps
 
-    def after_fork(self) -> None:
-        """In a forked child: a thread that no longer exists may have held the lock."""
-        self._lock = threading.RLock()
+
+def _object(name: str) -> bytes:
+    return prebuilt_object(name) or compile_object(name)

@@ -16,14 +16,13 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import importlib
 import sys
 from collections.abc import Sequence
 from ctypes import c_bool, c_char_p, c_int, c_size_t, c_uint, c_void_p
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-
-import llvmlite
 
 __all__ = ["TRIPLE", "Context", "LLVMError", "Module", "TargetMachine", "host_cpu", "version"]
 
@@ -89,7 +88,10 @@ class _Library:
     """The functions of libllvmlite, by name."""
 
     def __init__(self) -> None:
-        path = str(Path(llvmlite.__file__).parent / "binding" / "libllvmlite.so")
+        # Imported at first use: a process that compiles nothing with LLVM never loads it.
+        package = importlib.import_module("llvmlite")
+        self.version: str = package.__version__
+        path = str(Path(package.__file__ or "").parent / "binding" / "libllvmlite.so")
         self._releasing, self._keeping = ctypes.CDLL(path), ctypes.PyDLL(path)
         for handle, rows in ((self._releasing, _LONG), (self._keeping, _SHORT)):
             for name, (result, parameters) in rows.items():
@@ -147,9 +149,10 @@ class _OutString:
 
 def version() -> str:
     """Everything about LLVM that may change the code it generates."""
-    number = _library().LLVMPY_GetVersionInfo()
+    library = _library()
+    number = library.LLVMPY_GetVersionInfo()
     llvm = ".".join(str(number >> shift & 0xFF) for shift in (16, 8, 0))
-    return f"llvmlite {llvmlite.__version__}, LLVM {llvm}"
+    return f"llvmlite {library.version}, LLVM {llvm}"
 
 
 @functools.cache

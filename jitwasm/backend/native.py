@@ -19,11 +19,11 @@ from typing import Any
 from jitwasm.abi import FUNCREF, call_conv
 from jitwasm.backend import cpython, libc
 from jitwasm.backend.adapters import Adapters
-from jitwasm.backend.codegen import host_target
 from jitwasm.backend.codespace import CodeSpace
 from jitwasm.backend.helpertable import fill_helpers
 from jitwasm.backend.host import Hooks, HostCalls, HostFunction
 from jitwasm.backend.loader import CodeImage, Describe, FrameInfo
+from jitwasm.backend.processor import cpu_flags
 from jitwasm.backend.refusals import refuse, refuse_arity, refuse_results
 from jitwasm.backend.traps import trap_maker
 from jitwasm.types import FuncType, RefType
@@ -90,7 +90,7 @@ class NativeRuntime:
         self._set("jw_code_hi", self._space.high)
         self._set("jw_altstack_size", _altstack_size())
         self._set("jw_main_tid", threading.main_thread().native_id or 0)
-        self._set("jw_has_xsave", int("+xsave" in host_target(0).features.split(",")))
+        self._set("jw_has_xsave", int("xsave" in cpu_flags()))
         callback = ctypes.cast(self._host_calls.callback, ctypes.c_void_p)
         self._set("jw_host_callback", callback.value or 0)
         for name, hook in (
@@ -115,7 +115,6 @@ class NativeRuntime:
         os.register_at_fork(after_in_child=self._after_fork)
 
     def _after_fork(self) -> None:
-        self._space.after_fork()
         self._adapters.after_fork()
 
     def _set(self, variable: str, value: int) -> None:

@@ -15,7 +15,7 @@ from jitwasm import abi
 from jitwasm.backend.irtext import expand
 from jitwasm.backend.memmap import PAGE_SIZE, Reservation
 from jitwasm.backend.native import native
-from jitwasm.backend.runtime.assemble import complete, part_of, part_text
+from jitwasm.backend.runtime.assemble import complete, part_text
 from jitwasm.libcalls import LIBCALLS
 from jitwasm.trapcodes import TrapCode
 from tests.backend.machine import LOAD, PAGE, Machine, trap_code
@@ -89,16 +89,14 @@ def machine() -> Machine:
 
 @pytest.mark.parametrize("name", LIBCALLS)
 def test_every_libcall_has_a_body_with_its_signature(name: str) -> None:
-    part = part_of(name)
-    assert part is not None
     assert native()._space.symbol(name) > 0
     if name == "jw_trap":  # in assembly
         return
     result, params, _ = LIBCALLS[name]
-    assert f"define {result} @{name}(" in part_text(part)
+    assert f"define {result} @{name}(" in part_text("libcalls")
     header = next(
         line
-        for line in part_text(part).splitlines()
+        for line in part_text("libcalls").splitlines()
         if line.startswith(f"define {result} @{name}(")
     )
     types = [word for word in header.partition("(")[2].replace(",", "").split() if "%" not in word]
@@ -240,7 +238,7 @@ def test_images_outside_of_wasm_code_are_not_traps() -> None:
     machine = Machine(LOAD)
     assert low <= machine.image.lo < machine.image.hi <= high
     assert not low <= native()._space.symbol("jw_raise") < high
-    assert low <= native()._space.symbol("memcpy") < high
+    assert low <= native()._space._wasm.symbols["memcpy"] < high
 
 
 def test_structures_in_ir_are_those_of_the_abi() -> None:
@@ -260,16 +258,6 @@ def test_declarations_are_added_once_and_only_if_needed() -> None:
     text = complete("define void @f() {\n  call void @jw_check_handlers()\n  ret void\n}")
     assert text.count("declare void @jw_check_handlers()") == 1
     assert "jw_plan" not in text
-
-
-def test_nothing_is_compiled_before_it_is_used() -> None:
-    code = (
-        "from jitwasm.backend.native import native\n"
-        "runtime = native()\n"
-        "assert set(runtime._space._parts) == {'core'}, runtime._space._parts\n"
-        "assert 'llvmlite.binding' not in __import__('sys').modules\n"
-    )
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
 
 
 def test_out_of_address_space_is_a_memory_error() -> None:

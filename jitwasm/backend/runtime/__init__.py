@@ -6,6 +6,6 @@
     libcalls     the helpers of jitwasm.libcalls
     wasm.s       memcpy and relatives, in the arena's wasm part
 
-Parts are compiled when something first refers to one of their symbols. assemble.py makes their
-texts: see irtext.py for the macros in them.
+assemble.py makes their texts: see irtext.py for the macros in them. They are compiled to two
+objects when the package is built: prebuilt.py.
 """

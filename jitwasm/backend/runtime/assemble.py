@@ -1,11 +1,9 @@
-"""The texts of the runtime's parts, complete with declarations, as LLVM modules."""
+"""The texts of the runtime, complete with declarations, as LLVM modules."""
 
 from __future__ import annotations
 
 import functools
 import re
-from collections import defaultdict
-from dataclasses import dataclass
 from pathlib import Path
 
 from jitwasm.backend.irtext import expand
@@ -13,12 +11,11 @@ from jitwasm.backend.irtext import expand
 __all__ = [
     "ERROR",
     "HOST_FRAME",
+    "OBJECTS",
     "REGISTERS",
     "SIGNALS",
     "TRAP_STACK",
-    "WASM_PART",
     "complete",
-    "part_of",
     "part_text",
 ]
 
@@ -37,8 +34,8 @@ _PARTS = {
     "libcalls": ("libcalls.ll",),
     "wasm": ("wasm.s",),
 }
-WASM_PART = "wasm"
-"""The part that is loaded among wasm code."""
+OBJECTS = {"runtime": ("core", "conversions", "hostcalls", "libcalls"), "wasm": ("wasm",)}
+"""The objects of the runtime and the parts of each; `wasm` is loaded among wasm code."""
 
 ERROR = -0x7FFF_5AFE_DEAD_0001
 """What jw_unbox_* return on failure. As an i64, f64 or reference it may also be a value: then
@@ -91,49 +88,33 @@ def _source(name: str) -> str:
     return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
 
-@dataclass
-class _Symbol:
-    """A name that IR may refer to: the line that declares it, and the part that defines it."""
-
-    declaration: str = ""
-    part: str | None = None
-
-
 @functools.cache
-def _symbols() -> dict[str, _Symbol]:
-    """All names there are."""
-    found: dict[str, _Symbol] = defaultdict(_Symbol)
+def _declarations() -> dict[str, str]:
+    """The line that declares each name that IR may refer to."""
+    found: dict[str, str] = {}
     for line in _source("capi.ll").split("\n"):
         if match := _DECLARE.match(line):
-            found[match["name"]].declaration = line
-    for part, names in _PARTS.items():
-        for name in names:
-            for line in _source(name).split("\n"):
-                if line.startswith("function "):
-                    found[line[9:]].part = part
-                elif line.startswith("define ") and (match := _DEFINE.match(line)):
-                    params = re.sub(r" %[\w.]+", "", match["params"])
-                    text = f"declare {match['result']}@{match['name']}({params}){match['rest']}"
-                    found[match["name"]] = _Symbol(text.rstrip(), part)
-                elif line.startswith("@") and (match := _VARIABLE.match(line)):
-                    kind = match["type"] or "i8"
-                    text = f"@{match['name']} = external dso_local global {kind}"
-                    found[match["name"]] = _Symbol(text, part)
-    return dict(found)
-
-
-def part_of(symbol: str) -> str | None:
-    """The part that defines a symbol."""
-    found = _symbols().get(symbol)
-    return found.part if found else None
+            found[match["name"]] = line
+    for name in (name for names in _PARTS.values() for name in names):
+        for line in _source(name).split("\n"):
+            if line.startswith("define ") and (match := _DEFINE.match(line)):
+                params = re.sub(r" %[\w.]+", "", match["params"])
+                text = f"declare {match['result']}@{match['name']}({params}){match['rest']}"
+                found[match["name"]] = text.rstrip()
+            elif line.startswith("@") and (match := _VARIABLE.match(line)):
+                kind = match["type"] or "i8"
+                found[match["name"]] = f"@{match['name']} = external dso_local global {kind}"
+    return found
 
 
 @functools.cache
-def part_text(part: str) -> str:
-    """A part as an LLVM module."""
-    names = _PARTS[part]
+def part_text(*parts: str) -> str:
+    """Parts of the runtime as one LLVM module."""
+    names = [name for part in parts for name in _PARTS[part]]
     ir = "\n".join(_source(name) for name in names if name.endswith(".ll"))
     assembly = [_module_asm(_source(name)) for name in names if name.endswith(".s")]
+    if assembly:
+        assembly.insert(0, _module_asm(_source("macros.s")))
     # Backtraces lead through the libcalls, so they need tables for unwinding.
     ir = re.sub(r"^(define .*) \{$", r"\1 uwtable {", ir, flags=re.M)
     return "\n".join([*assembly, complete(ir)])
@@ -142,10 +123,10 @@ def part_text(part: str) -> str:
 def complete(text: str) -> str:
     """Expand the macros in IR text and add the declarations it needs."""
     text = expand(text, _CONSTANTS)
-    symbols = _symbols()
+    declarations = _declarations()
     defined = set(re.findall(r"^(?:define [^@]*)?@([\w.]+)", text, re.M))
     used = sorted(set(re.findall(r"@([\w.]+)", text)) - defined)
-    return "\n".join([text, *(symbols[name].declaration for name in used if name in symbols)])
+    return "\n".join([text, *(declarations[name] for name in used if name in declarations)])
 
 
 def _module_asm(text: str) -> str:

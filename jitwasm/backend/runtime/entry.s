@@ -11,13 +11,6 @@
 #
 # jw_exchange and jw_interrupt serve the signal handlers.
 
-.macro function name
-.globl \name
-.p2align 4
-.type \name,@function
-\name:
-.endm
-
 .macro save registers
 movq %rbx, (\registers)
 movq %rbp, 8(\registers)

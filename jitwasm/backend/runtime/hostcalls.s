@@ -4,13 +4,6 @@
 # jw_host_jump is the code of every Python host function: an indirection, so that what is behind it
 # can change while it is linked.
 
-.macro function name
-.globl \name
-.p2align 4
-.type \name,@function
-\name:
-.endm
-
 .text
 
 function jw_host_jump

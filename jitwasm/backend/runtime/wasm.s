@@ -3,13 +3,6 @@
 # LLVM may turn a loop of accesses to linear memory into a call of one of these. A fault in there
 # must be a trap like any other, so they lie in the arena's wasm part.
 
-.macro function name
-.globl \name
-.p2align 4
-.type \name,@function
-\name:
-.endm
-
 .text
 
 function memcpy

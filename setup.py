@@ -1,0 +1,67 @@
+"""The build step that pyproject.toml cannot state: compiling the native runtime.
+
+`pip install .`, `pip install -e .` and building a wheel run it; `python setup.py build_runtime
+--inplace` does the same for a source tree that is used where it lies.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from setuptools import Command, setup
+from setuptools.command.build import build
+
+_ROOT = Path(__file__).parent
+_FOLDER = Path("jitwasm/backend/runtime")
+
+
+class BuildRuntime(Command):
+    """Compiles the native runtime's objects (jitwasm/backend/runtime/prebuilt.py)."""
+
+    description = "compile the native runtime"
+    user_options = [("inplace", "i", "put the objects into the source tree")]  # noqa: RUF012
+    boolean_options = ["inplace"]  # noqa: RUF012
+
+    def initialize_options(self) -> None:
+        self.build_lib: str | None = None  # filled in from build_py
+        self.inplace = False
+        self.editable_mode = False
+
+    def finalize_options(self) -> None:
+        self.set_undefined_options("build_py", ("build_lib", "build_lib"))
+
+    def run(self) -> None:
+        folder = _folder(self)
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in _prebuilt().build(folder):
+            print(f"compiled {path}")
+
+    def get_source_files(self) -> list[str]:
+        return []
+
+    def get_outputs(self) -> list[str]:
+        prebuilt = _prebuilt()
+        return [str(_folder(self) / prebuilt.file_name(name)) for name in prebuilt.OBJECTS]
+
+    def get_output_mapping(self) -> dict[str, str]:
+        return {}
+
+
+def _folder(command: BuildRuntime) -> Path:
+    in_place = command.inplace or command.editable_mode
+    return _ROOT / _FOLDER if in_place else Path(command.build_lib or "") / _FOLDER
+
+
+def _prebuilt():  # type: ignore[no-untyped-def]
+    # From this tree, not from what may be installed: the objects carry a digest of its sources.
+    sys.path.insert(0, str(_ROOT))
+    try:
+        from jitwasm.backend.runtime import prebuilt
+    finally:
+        sys.path.remove(str(_ROOT))
+    return prebuilt
+
+
+build.sub_commands.append(("build_runtime", None))
+setup(cmdclass={"build_runtime": BuildRuntime})
