@@ -85,7 +85,10 @@ def _compile(text: str, target: TargetSpec, verify: bool, assembly: bool) -> byt
         if verify:
             module.verify()
         if pipeline.default is not None:
-            machine.run_default_pipeline(module, pipeline.default, pipeline.vectorize)
+            tuning = llvm.Tuning(
+                pipeline.vectorize, pipeline.vectorize_lines, pipeline.unroll, pipeline.inline
+            )
+            machine.run_default_pipeline(module, pipeline.default, tuning)
         elif pipeline.passes:
             machine.run_passes(module, pipeline.passes)
         return machine.emit(module, assembly)

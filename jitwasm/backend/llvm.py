@@ -22,9 +22,18 @@ from collections.abc import Sequence
 from ctypes import c_bool, c_char_p, c_int, c_size_t, c_uint, c_void_p
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
-__all__ = ["TRIPLE", "Context", "LLVMError", "Module", "TargetMachine", "host_cpu", "version"]
+__all__ = [
+    "TRIPLE",
+    "Context",
+    "LLVMError",
+    "Module",
+    "TargetMachine",
+    "Tuning",
+    "host_cpu",
+    "version",
+]
 
 TRIPLE = "x86_64-unknown-linux-gnu"
 
@@ -71,6 +80,8 @@ _SHORT: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "LLVMPY_CreatePipelineTuningOptions": (c_void_p, ()),
     "LLVMPY_PTOSetLoopVectorization": (None, (c_void_p, c_bool)),
     "LLVMPY_PTOSetSLPVectorization": (None, (c_void_p, c_bool)),
+    "LLVMPY_PTOSetLoopUnrolling": (None, (c_void_p, c_bool)),
+    "LLVMPY_PTOSetInlinerThreshold": (None, (c_void_p, c_int)),
     "LLVMPY_DisposePipelineTuningOptions": (None, (c_void_p,)),
     "LLVMPY_CreatePassBuilder": (c_void_p, (c_void_p, c_void_p)),
     "LLVMPY_DisposePassBuilder": (None, (c_void_p,)),
@@ -214,6 +225,21 @@ class Module:
             raise LLVMError(f"LLVM's verifier rejects the generated IR: {out.take()}")
 
 
+class Tuning(NamedTuple):
+    """What a default pipeline shall do.
+
+    Attributes:
+        vectorize_loops, vectorize_lines: vectorise loops, straight-line code.
+        unroll: unroll loops.
+        inline: the cost up to which functions are inlined; None leaves it to the level.
+    """
+
+    vectorize_loops: bool = True
+    vectorize_lines: bool = True
+    unroll: bool = True
+    inline: int | None = None
+
+
 class TargetMachine:
     """LLVM's code generator for one processor at one level. One thread at a time may use it.
 
@@ -257,25 +283,28 @@ class TargetMachine:
         if getattr(self, "handle", None):
             self._dispose(self.handle)
 
-    def run_default_pipeline(self, module: Module, level: int, vectorize: bool) -> None:
+    def run_default_pipeline(self, module: Module, level: int, tuning: Tuning) -> None:
         """Run LLVM's `default<O{level}>` pipeline."""
-        self._run_passes(module, level, vectorize, ())
+        self._run_passes(module, level, tuning, ())
 
     def run_passes(self, module: Module, passes: Sequence[str]) -> None:
         """Run single passes over the module, by their LLVM class names."""
-        self._run_passes(module, None, False, passes)
+        self._run_passes(module, None, Tuning(), passes)
 
     def _run_passes(
-        self, module: Module, level: int | None, vectorize: bool, passes: Sequence[str]
+        self, module: Module, level: int | None, tuning: Tuning, passes: Sequence[str]
     ) -> None:
         library = _library()
-        tuning = library.LLVMPY_CreatePipelineTuningOptions()
-        library.LLVMPY_PTOSetLoopVectorization(tuning, vectorize)
-        library.LLVMPY_PTOSetSLPVectorization(tuning, vectorize)
+        options = library.LLVMPY_CreatePipelineTuningOptions()
+        library.LLVMPY_PTOSetLoopVectorization(options, tuning.vectorize_loops)
+        library.LLVMPY_PTOSetSLPVectorization(options, tuning.vectorize_lines)
+        library.LLVMPY_PTOSetLoopUnrolling(options, tuning.unroll)
+        if tuning.inline is not None:
+            library.LLVMPY_PTOSetInlinerThreshold(options, tuning.inline)
         # A builder serves one run only: llvmlite registers callbacks in it that refer to the
         # stack frame of that run. A default pipeline also serves only once: its inliner moves
         # its passes out when it runs.
-        builder = library.LLVMPY_CreatePassBuilder(self.handle, tuning)
+        builder = library.LLVMPY_CreatePassBuilder(self.handle, options)
         if level is None:
             manager = library.LLVMPY_CreateNewModulePassManager()
             for name in passes:
@@ -285,7 +314,7 @@ class TargetMachine:
         library.LLVMPY_RunNewModulePassManager(manager, module.handle, builder)
         library.LLVMPY_DisposeNewModulePassManger(manager)
         library.LLVMPY_DisposePassBuilder(builder)
-        library.LLVMPY_DisposePipelineTuningOptions(tuning)
+        library.LLVMPY_DisposePipelineTuningOptions(options)
 
     def emit(self, module: Module, assembly: bool = False) -> bytes:
         """The module as an ELF object, or as assembly text."""
