@@ -42,5 +42,5 @@ PIPELINES: tuple[Pipeline, ...] = (
     Pipeline(codegen=2, default=2),
     Pipeline(codegen=3, default=3),
 )
-"""By optimisation level, 0 to 3. Level 1 is for optimising in the background: it leaves out what the
-module's producer has done already."""
+"""By optimisation level, 0 to 3. Level 1 is for optimising in the background: it leaves out what
+the module's producer has done already."""
