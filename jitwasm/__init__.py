@@ -66,6 +66,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CompileError",
     "CompileSession",
+    "CompileWarning",
     "Config",
     "ExitError",
     "ExportDescriptor",
@@ -120,6 +121,7 @@ _HOMES = {
     "deadlines": ("deadline",),
     "errors": (
         "CompileError",
+        "CompileWarning",
         "ExitError",
         "Frame",
         "InvalidError",

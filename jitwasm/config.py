@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 __all__ = [
     "Config",
@@ -72,6 +76,11 @@ class ImplementationLimits:
     """Depth of nested blocks in a function body."""
     memory_bytes: int | None = None
     """What the memories of one instance may take together; None leaves it to their types."""
+    compile_seconds: float | None = 60.0
+    """CPU time that LLVM may take for one unit of code (a function, or some small ones) in a worker
+    process. Threads cannot be stopped."""
+    compile_memory: int | None = 4 << 30
+    """Bytes of address space that a worker process may have."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +98,14 @@ class Config:
             level chooses LLVM.
         strict: keep every memory access and trap in order, at the price of vectorisation.
         bounds: "guard" catches out-of-bounds accesses by guard pages, "explicit" by comparisons.
-        threads: LLVM worker threads; None takes one for each core.
+        threads: LLVM worker threads or processes; None takes one for each core.
+        executor: where LLVM runs. None: on threads of the process, shared by all modules.
+            "processes": in worker processes, shared likewise, within `limits.compile_seconds` and
+            `limits.compile_memory`: what LLVM does then cannot harm this process. Or any
+            `concurrent.futures.Executor`, a `ProcessPoolExecutor` or a cluster's, which must stay
+            open as long as modules are compiled. Functions that get lost there, with a worker that
+            dies for instance, are compiled by the one-pass compiler, with a `CompileWarning`. The
+            executor is not part of what a configuration is equal to, and is not pickled with it.
         host_calls: "fast" calls plain Python imports through emitted code, "ctypes" through
             ctypes callbacks; both behave alike.
         release_gil: release the GIL around every call of an export. A call that runs longer than
@@ -111,6 +127,7 @@ class Config:
     strict: bool = False
     bounds: str = "guard"
     threads: int | None = None
+    executor: Executor | Literal["processes"] | None = field(default=None, compare=False)
     host_calls: str = "fast"
     release_gil: bool = False
     verify_ir: bool = False
@@ -129,18 +146,31 @@ class Config:
             raise ValueError(f"host_calls must be 'fast' or 'ctypes', not {self.host_calls!r}")
         if not isinstance(self.cache, bool):
             object.__setattr__(self, "cache", os.path.abspath(os.fspath(self.cache)))
+        if isinstance(self.executor, str):
+            if self.executor != "processes":
+                raise ValueError(f"executor must be 'processes', not {self.executor!r}")
+        elif self.executor is not None and not callable(getattr(self.executor, "submit", None)):
+            raise TypeError(f"executor must have `submit`, not {type(self.executor).__name__}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(self.__dict__)
+        if not isinstance(self.executor, str):
+            state["executor"] = None  # it belongs to this process
+        return state
 
 
 def default_config() -> Config:
     """The configuration used where none is given, with the environment's overrides.
 
     JITWASM_TIER (auto, baseline, optimized), JITWASM_OPT (0–3), JITWASM_HOST_CALLS (fast, ctypes),
-    JITWASM_VERIFY_IR (1).
+    JITWASM_VERIFY_IR (1), JITWASM_EXECUTOR (processes).
     """
+    executor: Any = os.environ.get("JITWASM_EXECUTOR") or None
     level = os.environ.get("JITWASM_OPT")
     return Config(
         tier=os.environ.get("JITWASM_TIER", "auto"),
         opt_level=int(level) if level else None,
+        executor=executor,
         host_calls=os.environ.get("JITWASM_HOST_CALLS", "fast"),
         verify_ir=os.environ.get("JITWASM_VERIFY_IR") == "1",
     )

@@ -10,6 +10,8 @@
     │   └── StackOverflow             call stack exhausted; also RecursionError
     └── ExitError                     a WASI program ended itself with `proc_exit`
 
+    CompileWarning                    code is valid, but will run slower than it could
+
 Arguments of the wrong Python type raise `TypeError`, integers out of range `OverflowError`,
 accesses out of range `IndexError`, as everywhere in Python.
 """
@@ -24,6 +26,7 @@ from jitwasm.trapcodes import TrapCode
 
 __all__ = [
     "CompileError",
+    "CompileWarning",
     "ExitError",
     "Frame",
     "InvalidError",
@@ -72,6 +75,10 @@ class CompileError(WasmError):
         if self.offset is not None:
             text += f" (at offset 0x{self.offset:x})"
         return text
+
+
+class CompileWarning(RuntimeWarning):
+    """Functions were not optimised, because LLVM or the worker that ran it failed."""
 
 
 class MalformedError(CompileError):

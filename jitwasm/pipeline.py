@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, Executor
@@ -19,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from jitwasm.abi import ABI_VERSION
 from jitwasm.backend import llvm
-from jitwasm.backend.codegen import TargetSpec, compile_unit, host_target
-from jitwasm.backend.scheduler import Scheduler, shared_pool
+from jitwasm.backend.codegen import host_target
+from jitwasm.backend.executors import scheduler_of
 from jitwasm.backend.units import CompileUnit, UnitBuilder
 from jitwasm.config import Config, default_config
 from jitwasm.errors import CompileError
@@ -29,6 +28,7 @@ from jitwasm.frontend.moduleinfo import ModuleInfo
 from jitwasm.frontend.stream import StreamParser
 from jitwasm.frontend.translate import Translator
 from jitwasm.module import CompiledModule, ModuleParts
+from jitwasm.recovery import Recovery
 from jitwasm.tiers import BaselineCode, LazyFunctions, baseline_fingerprint, is_available
 from jitwasm.version import __version__
 
@@ -79,7 +79,7 @@ class Progress:
 class _CodeCompiler:
     """What follows the start of the code section: functions in, objects out."""
 
-    def __init__(self, start: CodeStart, config: Config, executor: Executor | None) -> None:
+    def __init__(self, start: CodeStart, config: Config) -> None:
         level, max_optimized = config.opt_level, None
         if level is None:
             level = 2
@@ -89,20 +89,17 @@ class _CodeCompiler:
         self.fingerprint = machine_fingerprint()
         self._translator = Translator(start.info, config)
         self._units = UnitBuilder(start.info.layout, level, max_optimized)
-        workers = config.threads or len(os.sched_getaffinity(0))
-        self.scheduler = Scheduler(
-            functools.partial(_compile, target=host_target(level), verify=config.verify_ir),
-            executor or shared_pool(config.threads),
-            max_pending=2 * workers + 2,
-        )
+        self.scheduler = scheduler_of(config, host_target(level))
+        self._recovery = Recovery(start.info, config)
 
     def add(self, body: FunctionBody) -> None:
+        self._recovery.note(body)
         self._submit(self._units.add(self._translator.translate(body)))
         self.functions_translated += 1
 
-    def finish(self) -> list[bytes]:
+    def finish(self, data: bytes) -> list[bytes]:
         self._submit(self._units.flush())
-        return self.scheduler.results()
+        return self.scheduler.results(functools.partial(self._recovery.compile, data))
 
     def cancel(self) -> None:
         self.scheduler.cancel()
@@ -116,12 +113,6 @@ class _CodeCompiler:
             self.scheduler.submit(unit)
 
 
-def _compile(unit: CompileUnit, target: TargetSpec, verify: bool) -> bytes:
-    # A function of the module, so that executors of other processes can be sent to it.
-    target = dataclasses.replace(target, opt_level=unit.opt_level)
-    return compile_unit(unit.text, target, verify)
-
-
 class CompileSession:
     """Compiles one module from bytes that are pushed in.
 
@@ -133,11 +124,11 @@ class CompileSession:
 
         Args:
             config: how to compile; by default as `default_config` says.
-            executor: where LLVM runs; by default threads of the process, shared by all sessions.
-                Any `concurrent.futures.Executor` will do, also one of processes.
+            executor: in place of `config.executor`.
         """
         self._config = config or default_config()
-        self._executor = executor
+        if executor is not None:
+            self._config = dataclasses.replace(self._config, executor=executor)
         self._parser = StreamParser(self._config.features, self._config.limits)
         self._chunks: list[bytes] = []
         self._code: _CodeCompiler | BaselineCode | None = None
@@ -164,19 +155,20 @@ class CompileSession:
         """The module is complete: wait for its code.
 
         Raises:
-            CompileError: it is not valid, or bytes are missing.
+            CompileError: it is not valid, or bytes are missing; or code got lost (see
+                `Config.executor`) that the one-pass compiler does not cover.
             concurrent.futures.CancelledError: `cancel` has been called.
         """
         try:
             info = self._handle(self._parser.finish())
             assert info is not None
-            objects = self._code.finish() if self._code else []
+            data = b"".join(self._chunks)
+            self._chunks.clear()
+            objects = self._code.finish(data) if self._code else []
         except BaseException:
             self.cancel()
             raise
         fingerprint = self._code.fingerprint if self._code else ""
-        data = b"".join(self._chunks)
-        self._chunks.clear()
         lazy = None
         if isinstance(self._code, BaselineCode) and self._code.lazy:
             lazy = LazyFunctions(data, info, self._config, self._code.bodies)
@@ -204,7 +196,7 @@ class CompileSession:
     def _start_code(self, start: CodeStart) -> _CodeCompiler | BaselineCode:
         if self._tier_of(start) == "baseline" and is_available():
             return BaselineCode(start, self._config, machine_fingerprint)
-        return _CodeCompiler(start, self._config, self._executor)
+        return _CodeCompiler(start, self._config)
 
     def _tier_of(self, start: CodeStart) -> str:
         """What is small is worth LLVM's time at once; what is large, nobody waits for."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from jitwasm.abi import ABI_VERSION, function_symbol
 from jitwasm.backend.baseline.compiler import BaselineCompiler, Unsupported
@@ -17,11 +17,13 @@ from jitwasm.backend.baseline.objectfile import write_object
 from jitwasm.backend.baseline.program import InstructionRow
 from jitwasm.backend.baseline.stubs import stub_object
 from jitwasm.backend.codegen import compile_unit, host_target
+from jitwasm.backend.executors import scheduler_of
 from jitwasm.backend.native import CodeImage, FrameInfo, native
 from jitwasm.backend.processor import cpu_flags
-from jitwasm.backend.units import unit_text
+from jitwasm.backend.units import CompileUnit, unit_text
 from jitwasm.block import write_word
 from jitwasm.config import Config
+from jitwasm.errors import CompileError
 from jitwasm.frontend.events import CodeStart, FunctionBody
 from jitwasm.frontend.moduleinfo import ModuleInfo
 from jitwasm.frontend.opcodes import OPCODES
@@ -77,9 +79,18 @@ class _Functions:
         return self._compiler.compile(body.funcidx, body.body)
 
     def fall_back(self, body: FunctionBody) -> bytes:
-        """An object from LLVM."""
-        unit = unit_text([self._translator.translate(body)], self._info.layout)
-        return compile_unit(unit, host_target(0), self._config.verify_ir)
+        """An object from LLVM.
+
+        Raises:
+            CompileError: it got lost (see `Config.executor`).
+        """
+        function = self._translator.translate(body)
+        text = unit_text([function], self._info.layout)
+        if self._config.executor is None:
+            return compile_unit(text, host_target(0), self._config.verify_ir)
+        scheduler = scheduler_of(self._config, host_target(0))
+        scheduler.submit(CompileUnit(0, 0, (body.funcidx,), text, function.body_size))
+        return scheduler.results(functools.partial(_report_loss, self._info))[0]
 
     @functools.cached_property
     def _translator(self) -> Translator:
@@ -131,7 +142,7 @@ class BaselineCode:
             self.fallbacks[body.funcidx] = str(reason)
             self._objects.append(self._functions.fall_back(body))
 
-    def finish(self) -> list[bytes]:
+    def finish(self, data: bytes) -> list[bytes]:
         """The objects that define all functions; none if they are compiled lazily."""
         return [] if self.lazy else [write_object(self._codes), *self._objects]
 
@@ -195,6 +206,11 @@ class LazyFunctions:
         except Unsupported:
             data = self._functions.fall_back(body)
         return native().load([data], self._describe)
+
+
+def _report_loss(info: ModuleInfo, funcidxs: Sequence[int], reason: BaseException) -> bytes:
+    (funcidx,) = funcidxs
+    raise CompileError(str(reason), None, funcidx, info.function_name(funcidx)) from reason
 
 
 def _nameless(symbol: str) -> None:

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "jitwasm"
 
 LEAVES = ("types", "trapcodes", "errors", "config", "abi", "libcalls", "ir", "diskcache")
-PIPELINE = ("aot", "pipeline", "tiers")
+PIPELINE = ("aot", "pipeline", "recovery", "tiers")
 API = (
     "asyncexport",
     "fetcher",

@@ -14,14 +14,14 @@ import functools
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Executor, Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from jitwasm.backend.units import CompileUnit
 
-__all__ = ["CancelledError", "Scheduler", "WorkerPool", "shared_pool"]
+__all__ = ["WORKER_STACK", "CancelledError", "Scheduler", "WorkerPool", "shared_pool"]
 
 T = TypeVar("T")
 
@@ -133,19 +133,26 @@ class Scheduler:
     """
 
     def __init__(
-        self, compile: Callable[[CompileUnit], bytes], executor: Executor, max_pending: int
+        self,
+        compile: Callable[[CompileUnit], bytes],
+        executor: Executor,
+        max_pending: int,
+        is_loss: Callable[[BaseException], bool] = lambda error: False,
     ) -> None:
         """Compile units by calling `compile(unit)` on `executor`.
 
         Args:
             max_pending: how many units may be queued or running; `submit` then blocks.
+            is_loss: whether an error only means that its unit did not get compiled; others go on.
         """
+        self._is_loss = is_loss
         self.functions_compiled = 0
         self._compile = compile
         self._executor = executor
         self._slots = threading.Semaphore(max_pending)
         self._lock = threading.Lock()
         self._futures: list[Future[bytes]] = []
+        self._units: list[tuple[int, ...]] = []
         self._error: BaseException | None = None
         self._cancelled = False
         self._pid = os.getpid()
@@ -161,28 +168,55 @@ class Scheduler:
         self._slots.acquire()
         try:
             self._check()
-            future = self._executor.submit(self._compile, unit)
+            future = self._hand_over(unit)
         except BaseException:
             self._slots.release()
             raise
         self._futures.append(future)
+        self._units.append(unit.funcidxs)
         future.add_done_callback(functools.partial(self._done, len(unit.funcidxs)))
         if self._cancelled:
             future.cancel()
         return future
 
-    def results(self) -> list[bytes]:
+    def _hand_over(self, unit: CompileUnit) -> Future[bytes]:
+        try:
+            return self._executor.submit(self._compile, unit)
+        except Exception as error:
+            if not self._is_loss(error):
+                raise
+            failed: Future[bytes] = Future()
+            failed.set_exception(error)
+            return failed
+
+    def results(
+        self, replace: Callable[[Sequence[int], BaseException], bytes] | None = None
+    ) -> list[bytes]:
         """Wait for everything submitted; the objects in the order of the units.
 
         This is the last call: the objects are not kept here.
+
+        Args:
+            replace: makes the object of a unit that got lost, given the functions it defines and
+                the error.
         """
         self._check()
+        objects: list[bytes] = []
         try:
-            objects = [future.result() for future in self._futures]
+            for future, funcidxs in zip(self._futures, self._units, strict=True):
+                error = _outcome(future)
+                self._check()
+                if error is None:
+                    objects.append(future.result())
+                elif replace is not None and self._is_loss(error):
+                    objects.append(replace(funcidxs, error))
+                else:
+                    raise error
         except (CancelledError, Exception):
             self._check()  # the first error cancels the other units
             raise
         self._futures.clear()
+        self._units.clear()
         return objects
 
     def cancel(self) -> None:
@@ -200,10 +234,12 @@ class Scheduler:
 
     def _done(self, functions: int, future: Future[bytes]) -> None:
         self._slots.release()
-        error = None if future.cancelled() else future.exception()
+        error = _outcome(future)
         with self._lock:
             if error is None:
-                self.functions_compiled += 0 if future.cancelled() else functions
+                self.functions_compiled += functions
+                return
+            if isinstance(error, CancelledError) or self._is_loss(error):
                 return
             if self._error is None:
                 self._error = error
@@ -212,3 +248,11 @@ class Scheduler:
     def _drop(self) -> None:
         for future in tuple(self._futures):
             future.cancel()
+
+
+def _outcome(future: Future[bytes]) -> BaseException | None:
+    """How a future ends: None, or an error."""
+    try:
+        return future.exception()
+    except CancelledError as error:
+        return error
