@@ -276,6 +276,7 @@ def test_a_worker_of_a_cluster_that_dies_loses_no_module(
 
 
 def test_the_example_of_the_documentation_runs_and_workers_compile_nothing(cluster) -> None:
+    cluster.wait_for_workers(2, timeout=TIMEOUT)  # those that died are started again
     example = importlib.import_module("cluster")
     before = cluster.run(count_compilations)
     assert example.main(cluster, stop=4000, portion=500) == max(
