@@ -19,7 +19,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "jitwasm"
 
-LEAVES = ("types", "trapcodes", "errors", "config", "abi", "libcalls", "ir", "diskcache")
+LEAVES = ("types", "trapcodes", "errors", "config", "abi", "libcalls", "ir", "diskcache", "version")
 PIPELINE = ("aot", "pipeline", "recovery", "tiers")
 API = (
     "asyncexport",
