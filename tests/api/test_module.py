@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import jitwasm
-from jitwasm import pipeline
+from jitwasm.backend import executors
 from tests.support.ids import stable_repr
 from tests.support.wat import wat
 
@@ -101,13 +101,13 @@ def test_copies_are_the_module_itself(everything: jitwasm.Module) -> None:
 def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """How often LLVM has compiled a unit since."""
     calls: list[int] = []
-    compile_unit = pipeline.compile_unit
+    compile_unit = executors.compile_unit
 
     def counting(*arguments: Any) -> bytes:
         calls.append(1)
         return compile_unit(*arguments)
 
-    monkeypatch.setattr(pipeline, "compile_unit", counting)
+    monkeypatch.setattr(executors, "compile_unit", counting)
     return calls
 
 
