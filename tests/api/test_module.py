@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import jitwasm
+from jitwasm import pipeline
 from jitwasm.backend import executors
 from tests.support.ids import stable_repr
 from tests.support.wat import wat
