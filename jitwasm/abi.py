@@ -202,6 +202,7 @@ THREAD_STATE = Struct(
     ("trap_stack", "ptr", "copy of the stack from rsp up at the last trap"),
     ("generation", "i64", "number of forks behind it: a thread of an older one no longer exists"),
     ("waiting", "ptr", "StoreState this thread waits for, or null"),
+    ("due", "i64", "ticks before this time (CLOCK_MONOTONIC ns) only sample; 0: none does"),
 )
 """One record for each thread that has entered wasm; found by pthread_getspecific."""
 

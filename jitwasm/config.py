@@ -94,6 +94,10 @@ class Config:
             magnitude faster, to code of about half the speed (what it does not cover goes to LLVM
             at level 0). "auto" optimises small modules, and compiles the functions of larger ones
             with the one-pass compiler, those of large ones when they are first called.
+        tier_up: with "auto", what becomes of functions that were not optimised at once. In
+            "background" the hot ones are, as soon as they are found, and then all others; "hot"
+            leaves it at the hot ones, "never" at none. "early" is for tests: it optimises nothing
+            at once and everything in the background without waiting for it to get hot.
         opt_level: of LLVM: 0 compiles fast, 1–3 optimise; None takes 2. With "auto", choosing a
             level chooses LLVM.
         strict: keep every memory access and trap in order, at the price of vectorisation.
@@ -123,6 +127,7 @@ class Config:
     features: Features = field(default_factory=Features)
     limits: ImplementationLimits = field(default_factory=ImplementationLimits)
     tier: str = "auto"
+    tier_up: str = "background"
     opt_level: int | None = None
     strict: bool = False
     bounds: str = "guard"
@@ -140,6 +145,10 @@ class Config:
             raise ValueError(f"opt_level must be None or 0 to 3, not {self.opt_level!r}")
         if self.tier not in ("auto", "baseline", "optimized"):
             raise ValueError(f"tier must be 'auto', 'baseline' or 'optimized', not {self.tier!r}")
+        if self.tier_up not in ("background", "hot", "never", "early"):
+            raise ValueError(
+                f"tier_up must be 'background', 'hot', 'never' or 'early', not {self.tier_up!r}"
+            )
         if self.bounds not in ("guard", "explicit"):
             raise ValueError(f"bounds must be 'guard' or 'explicit', not {self.bounds!r}")
         if self.host_calls not in ("fast", "ctypes"):
@@ -162,13 +171,15 @@ class Config:
 def default_config() -> Config:
     """The configuration used where none is given, with the environment's overrides.
 
-    JITWASM_TIER (auto, baseline, optimized), JITWASM_OPT (0–3), JITWASM_HOST_CALLS (fast, ctypes),
-    JITWASM_VERIFY_IR (1), JITWASM_EXECUTOR (processes).
+    JITWASM_TIER (auto, baseline, optimized), JITWASM_TIER_UP (background, hot, never, early),
+    JITWASM_OPT (0–3), JITWASM_HOST_CALLS (fast, ctypes), JITWASM_VERIFY_IR (1),
+    JITWASM_EXECUTOR (processes).
     """
     executor: Any = os.environ.get("JITWASM_EXECUTOR") or None
     level = os.environ.get("JITWASM_OPT")
     return Config(
         tier=os.environ.get("JITWASM_TIER", "auto"),
+        tier_up=os.environ.get("JITWASM_TIER_UP", "background"),
         opt_level=int(level) if level else None,
         executor=executor,
         host_calls=os.environ.get("JITWASM_HOST_CALLS", "fast"),

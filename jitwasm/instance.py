@@ -110,6 +110,7 @@ def _allocate(module: CompiledModule, resolved: list[Resolved], store: Store) ->
     _runtime()
     info = module.info
     context = VMContext(info, module.config, module.image(), blueprint_of(module))
+    module.attach(context)
     context.enter_store(store)
     if any(map(lets_references_through, resolved)) or any(map(carries_references, info.tags)):
         # References of either side may come to lie anywhere in the store from now on.

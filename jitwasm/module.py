@@ -7,6 +7,7 @@ share it. The public `Module` (pipeline.py) is a compiled module that can also b
 from __future__ import annotations
 
 import threading
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +26,15 @@ from jitwasm.types import (
     TagType,
 )
 
-__all__ = ["CompiledModule", "ExportDescriptor", "ImportDescriptor", "LazyCode", "ModuleParts"]
+__all__ = [
+    "CompiledModule",
+    "ExportDescriptor",
+    "ImportDescriptor",
+    "InstanceCode",
+    "LazyCode",
+    "ModuleParts",
+    "TierCounts",
+]
 
 
 @dataclass(frozen=True)
@@ -59,11 +68,47 @@ class ExportDescriptor:
     type: FuncType | TableType | MemoryType | GlobalType | TagType
 
 
+@dataclass(frozen=True)
+class TierCounts:
+    """How many of a module's functions have which code.
+
+    Attributes:
+        functions: that the module defines.
+        uncompiled: without code: they are compiled when they are first called.
+        baseline: with code of the one-pass compiler.
+        optimized: with code of LLVM's.
+    """
+
+    functions: int
+    uncompiled: int
+    baseline: int
+    optimized: int
+
+
+class InstanceCode(Protocol):
+    """An instance, as far as it uses code."""
+
+    def set_code(self, codes: array[int]) -> None:
+        """Use this code for the defined functions, in order."""
+
+    def set_word(self, offset: int, value: int) -> None:
+        """Write one field of the vmctx."""
+
+    def __hash__(self) -> int: ...
+
+
 class LazyCode(Protocol):
-    """Code that is compiled function by function."""
+    """Code that is compiled function by function, and replaced by better code."""
 
     def image(self, describe: Callable[[str], FrameInfo | None]) -> CodeImage:
         """An image in which a function is compiled when it is first called."""
+
+    def attach(self, context: InstanceCode) -> None:
+        """Let an instance that is being made use the best code there is, now and later."""
+
+    @property
+    def counts(self) -> TierCounts:
+        """How many functions are how far."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +121,7 @@ class ModuleParts:
         objects: ELF objects that together define its functions.
         fingerprint: on what machines, with what versions, the objects are valid.
         config: how it was compiled.
-        lazy: in place of objects, if functions are compiled at their first call.
+        lazy: if functions are compiled at their first call, or optimised later.
     """
 
     data: bytes
@@ -146,6 +191,22 @@ class CompiledModule:
                 else:
                     self._image = native().load(self.objects, describe)
             return self._image
+
+    @property
+    def tiers(self) -> TierCounts:
+        """How far compilation is, function by function, at this moment."""
+        lazy = self._parts.lazy
+        if lazy is not None:
+            return lazy.counts
+        count = len(self.info.functions) - self.info.imported_functions
+        if self.config.tier == "baseline":
+            return TierCounts(count, 0, count, 0)
+        return TierCounts(count, 0, 0, count)
+
+    def attach(self, context: InstanceCode) -> None:
+        """Let an instance that is being made follow the module's code (internal)."""
+        if self._parts.lazy is not None:
+            self._parts.lazy.attach(context)
 
     def __copy__(self) -> CompiledModule:
         return self

@@ -29,7 +29,8 @@ from jitwasm.frontend.stream import StreamParser
 from jitwasm.frontend.translate import Translator
 from jitwasm.module import CompiledModule, ModuleParts
 from jitwasm.recovery import Recovery
-from jitwasm.tiers import BaselineCode, LazyFunctions, baseline_fingerprint, is_available
+from jitwasm.tiers import BaselineCode, baseline_fingerprint, is_available
+from jitwasm.tierup import live_code
 from jitwasm.version import __version__
 
 if TYPE_CHECKING:
@@ -170,8 +171,8 @@ class CompileSession:
             raise
         fingerprint = self._code.fingerprint if self._code else ""
         lazy = None
-        if isinstance(self._code, BaselineCode) and self._code.lazy:
-            lazy = LazyFunctions(data, info, self._config, self._code.bodies)
+        if isinstance(self._code, BaselineCode) and self._config.tier == "auto":
+            lazy = live_code(data, info, self._config, self._code.bodies, objects)
         return Module._from_parts(
             ModuleParts(data, info, tuple(objects), fingerprint, self._config, lazy)
         )
@@ -202,8 +203,10 @@ class CompileSession:
         """What is small is worth LLVM's time at once; what is large, nobody waits for."""
         if self._config.tier != "auto":
             return self._config.tier
-        chosen = self._config.opt_level is not None or start.size <= OPTIMIZED_CODE_BYTES
-        return "optimized" if chosen else "baseline"
+        if self._config.opt_level is not None:
+            return "optimized"
+        small = start.size <= OPTIMIZED_CODE_BYTES and self._config.tier_up != "early"
+        return "optimized" if small else "baseline"
 
     def _handle(self, events: Sequence[Event]) -> ModuleInfo | None:
         for event in events:
@@ -283,7 +286,15 @@ class Module(CompiledModule):
 
     def __reduce__(self) -> tuple[object, ...]:
         parts = self._parts
-        return _unpickle, (type(self), parts.data, parts.objects, parts.fingerprint, parts.config)
+        live = parts.lazy is not None
+        return _unpickle, (
+            type(self),
+            parts.data,
+            parts.objects,
+            parts.fingerprint,
+            parts.config,
+            live,
+        )
 
 
 def buffer_bytes(source: Any, api: str) -> bytes:
@@ -351,12 +362,21 @@ def _compile_parts(data: bytes, config: Config | None) -> ModuleParts:
 
 
 def _unpickle(
-    cls: type[Module], data: bytes, objects: tuple[bytes, ...], fingerprint: str, config: Config
+    cls: type[Module],
+    data: bytes,
+    objects: tuple[bytes, ...],
+    fingerprint: str,
+    config: Config,
+    live: bool,
 ) -> Module:
     sys.audit("jitwasm.compile", data)
     if fingerprint and (not objects or not _runs_here(fingerprint)):
         return cls._from_parts(_compile_parts(data, config))
-    return cls._from_parts(ModuleParts(data, decode(data, config), objects, fingerprint, config))
+    info, bodies = _decode(data, config)
+    lazy = None
+    if live:
+        lazy = live_code(data, info, config, bodies, objects)
+    return cls._from_parts(ModuleParts(data, info, objects, fingerprint, config, lazy))
 
 
 def _runs_here(fingerprint: str) -> bool:
@@ -365,8 +385,17 @@ def _runs_here(fingerprint: str) -> bool:
 
 def decode(data: bytes, config: Config) -> ModuleInfo:
     """What the bytes of a module that is known to be valid describe."""
+    return _decode(data, config)[0]
+
+
+def _decode(data: bytes, config: Config) -> tuple[ModuleInfo, dict[int, tuple[int, int]]]:
+    """The same, and where the functions' bodies are: funcidx -> (offset, size)."""
     parser = StreamParser(config.features, config.limits)
-    parser.feed(data)
+    bodies = {
+        event.funcidx: (event.offset, len(event.body))
+        for event in parser.feed(data)
+        if isinstance(event, FunctionBody)
+    }
     end = parser.finish()[-1]
     assert isinstance(end, ModuleEnd)
-    return end.info
+    return end.info, bodies

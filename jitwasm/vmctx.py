@@ -118,6 +118,11 @@ class VMContext(FunctionSpace):
         """Write one field of the vmctx."""
         self._block.words[offset // 8] = value
 
+    def set_code(self, codes: array[int]) -> None:
+        """Use this code for the defined functions, in order."""
+        first = self.info.layout.function_slot(self.info.imported_functions) // 8
+        self._block.words[first : first + len(codes)] = memoryview(codes).cast("B").cast("Q")
+
     def enter_store(self, store: Store) -> None:
         """Point the environment to its store, from now on and through merges."""
         self.set_word(ENV.offset["overflow"], store.overflow)

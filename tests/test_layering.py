@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "jitwasm"
 
 LEAVES = ("types", "trapcodes", "errors", "config", "abi", "libcalls", "ir", "diskcache", "version")
-PIPELINE = ("aot", "pipeline", "recovery", "tiers")
+PIPELINE = ("aot", "livecode", "optimization", "pipeline", "recovery", "tiers", "tierup")
 API = (
     "asyncexport",
     "fetcher",

@@ -25,6 +25,7 @@ from jitwasm.backend.host import Hooks, HostCalls, HostFunction
 from jitwasm.backend.loader import CodeImage, Describe, FrameInfo
 from jitwasm.backend.processor import cpu_flags
 from jitwasm.backend.refusals import refuse, refuse_arity, refuse_results
+from jitwasm.backend.sampling import Sampler
 from jitwasm.backend.traps import trap_maker
 from jitwasm.types import FuncType, RefType
 
@@ -190,6 +191,11 @@ class NativeRuntime:
 
     def _heat(self, kind: str, type_: FuncType) -> None:
         self._adapters.heat(kind, type_, False)
+
+    @functools.cached_property
+    def sampler(self) -> Sampler:
+        """Tells where wasm code spends its time."""
+        return Sampler(self._space.symbol)
 
     def settle(self) -> None:
         """Wait until adapters that are being compiled in the background are in use."""

@@ -6,6 +6,8 @@ handler gives the position of the next instruction. Errors get their place here.
 
 from __future__ import annotations
 
+from collections.abc import Generator, Sequence
+
 from jitwasm.config import Config
 from jitwasm.errors import CompileError, InvalidError, MalformedError
 from jitwasm.frontend.emit.context import ModuleContext
@@ -56,11 +58,25 @@ class Translator:
         """
         try:
             f, pos = self._begin(body)
-            _run(f, pos, self._mark_offsets)
-            return finish(f)
+            entries = _start(f, self._mark_offsets)
+            _run(f, pos, len(f.code), entries)
+            return _end(f)
         except CompileError as error:
             name = self._module.info.function_name(body.funcidx)
             raise type(error)(error.message, error.offset, body.funcidx, name) from None
+
+    def pieces(self, body: FunctionBody, size: int) -> Generator[None, None, FunctionIR]:
+        """Translate a valid body, stopping after each `size` bytes of it.
+
+        For threads in the background: each piece keeps the GIL for as long as it takes.
+        """
+        f, pos = self._begin(body)
+        entries = _start(f, self._mark_offsets)
+        yield
+        while pos < len(f.code):
+            pos = _run(f, pos, min(pos + size, len(f.code)), entries)
+            yield
+        return _end(f)
 
     def _begin(self, body: FunctionBody) -> tuple[FunctionEmitter, int]:
         """The emitter at the start of the code, and that position."""
@@ -112,15 +128,19 @@ def _one_byte(value: int) -> bytes:
     return bytes([value])
 
 
-def _run(f: FunctionEmitter, pos: int, mark_offsets: bool) -> None:
-    """Handle all instructions from `pos` on."""
+def _start(f: FunctionEmitter, mark_offsets: bool) -> Sequence[Entry]:
+    """Begin the body; the handlers for its instructions."""
     tracked = f.in_memory or bool(f.uninitialized)
     entries = handlers(f.module.config.features, tracked)
     if mark_offsets:
         entries = tuple((_mark, entry) for entry in entries)
-    code, base = f.code, f.base
-    end = len(code)
     start_function(f)
+    return entries
+
+
+def _run(f: FunctionEmitter, pos: int, end: int, entries: Sequence[Entry]) -> int:
+    """Handle the instructions that begin between `pos` and `end`; where the next one begins."""
+    code = f.code
     start = pos
     try:
         while pos < end:
@@ -129,13 +149,18 @@ def _run(f: FunctionEmitter, pos: int, mark_offsets: bool) -> None:
             pos = handler(f, pos + 1, row)
     except CompileError as error:
         if error.offset is None:
-            raise type(error)(error.message, base + start) from None
+            raise type(error)(error.message, f.base + start) from None
         raise
     except IndexError:
         _require_whole(f, start)
         raise
+    return pos
+
+
+def _end(f: FunctionEmitter) -> FunctionIR:
     if f.frames:
-        raise MalformedError(UNEXPECTED_END, base + end)
+        raise MalformedError(UNEXPECTED_END, f.base + len(f.code))
+    return finish(f)
 
 
 def _mark(f: FunctionEmitter, pos: int, entry: Entry) -> int:

@@ -11,12 +11,14 @@ import pytest
 
 import jitwasm
 from jitwasm import Config, pipeline, tiers
+from jitwasm.livecode import LiveCode
 from tests.support.wat import wat
 
 CONFIGS = {
     "optimized": Config(tier="optimized", opt_level=0),
     "baseline": Config(tier="baseline"),
-    "lazy": Config(tier="auto"),
+    "lazy": Config(tier="auto", tier_up="never"),
+    "lazy, then optimised": Config(tier="auto", tier_up="early"),
     "optimized, level 2": Config(tier="optimized", opt_level=2),
     "explicit": Config(tier="baseline", bounds="explicit"),
 }
@@ -165,11 +167,11 @@ def test_threads_may_call_at_once(module: jitwasm.Module) -> None:
 
 def test_only_called_functions_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     make_all_lazy(monkeypatch)
-    module = jitwasm.Module(wat(MODULE), Config(tier="auto"))
+    module = jitwasm.Module(wat(MODULE), Config(tier="auto", tier_up="never"))
     assert module.objects == ()
     exports = instance_of(module)
     lazy = module._parts.lazy
-    assert isinstance(lazy, tiers.LazyFunctions)
+    assert isinstance(lazy, LiveCode)
     assert lazy.functions_compiled == 0
     exports.call_many()
     assert lazy.functions_compiled == 2

@@ -1,6 +1,6 @@
 """The native runtime's own code: LLVM IR (`*.ll`) and assembly (`*.s`), in parts.
 
-    core         state threads stores traps signals ticks entry.s
+    core         state threads stores traps signals sampling ticks entry.s
     conversions  what emitted code needs for converting values
     hostcalls    the base of calls to Python functions, and calls to C functions
     libcalls     the helpers of jitwasm.libcalls

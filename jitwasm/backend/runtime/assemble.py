@@ -26,6 +26,7 @@ _PARTS = {
         "stores.ll",
         "traps.ll",
         "signals.ll",
+        "sampling.ll",
         "ticks.ll",
         "entry.s",
     ),

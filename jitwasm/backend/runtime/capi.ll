@@ -18,6 +18,7 @@ declare i32 @pthread_setspecific(i32, ptr)
 declare i32 @pthread_sigmask(i32, ptr, ptr)
 declare i32 @sigaction(i32, ptr, ptr)
 declare i32 @sigaltstack(ptr, ptr)
+declare i32 @sem_post(ptr)
 declare i64 @syscall(i64, ...)
 
 declare ptr @llvm.frameaddress.p0(i32)

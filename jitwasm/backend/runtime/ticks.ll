@@ -12,6 +12,9 @@
 ;   code looks at that and calls jw_back_to_wasm. Without it a loop of host calls might never be met
 ;   in wasm code.
 ;
+; While something wants to know where the time goes (sampling.ll) ticks are more frequent than that;
+; `due` then tells when the next tick does what is said above. The others only note where they fell.
+;
 ; A released call goes on without the GIL. Its exit, a trap, and a call out take it back, and a call
 ; out keeps it then: releasing it after each would cost a switch interval (5 ms) per call while
 ; another thread is busy.
@@ -98,7 +101,8 @@ done:
 ; after it, until the thread is met in wasm code.
 define void @jw_plan(ptr %ts) {
 entry:
-  %base = call i64 @jw_next_tick(ptr %ts)
+  %wanted = call i64 @jw_next_tick(ptr %ts)
+  %base = call i64 @jw_sampling_tick(ptr %ts, i64 %wanted)
   %deadline = get %ts ThreadState.deadline
   %unlimited = icmp eq i64 %deadline, 0
   br i1 %unlimited, label %compare, label %limited
@@ -229,6 +233,14 @@ inside:
   %pc.p = getelementptr i8, ptr %context, i64 <context.rip>
   %pc = load i64, ptr %pc.p
   %in_wasm = call i1 @jw_in_wasm(i64 %pc)
+  br i1 %in_wasm, label %note, label %look
+note:
+  call void @jw_sample(i64 %pc)
+  br label %look
+look:
+  %early = call i1 @jw_is_early(ptr %ts)
+  br i1 %early, label %done, label %act_on
+act_on:
   br i1 %in_wasm, label %wasm, label %native
 wasm:
   call void @jw_tick_in_wasm(ptr %ts, ptr %act, ptr %context)

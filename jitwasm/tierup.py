@@ -1,0 +1,314 @@
+"""Tier-up: functions that take time are optimised in the background, then everything else.
+
+One thread serves the process. It sleeps until samples come (backend/sampling.py), counts which
+function each fell into, translates the hottest ones to LLVM IR, has them compiled by a pool of
+threads of low priority, and puts the result to use (livecode.py). Translating needs the GIL, so it
+is done in pieces of less than a millisecond, with pauses in which whoever waits for it gets it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+import threading
+import time
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+
+from jitwasm.backend.codegen import TargetSpec, compile_unit, host_target
+from jitwasm.backend.native import native
+from jitwasm.backend.scheduler import WorkerPool
+from jitwasm.backend.units import unit_text
+from jitwasm.config import Config
+from jitwasm.frontend.moduleinfo import ModuleInfo
+from jitwasm.frontend.translate import Translator
+from jitwasm.ir import FunctionIR
+from jitwasm.livecode import LiveCode, OptimizedCode, StoredCode, Tier, reset_locks
+from jitwasm.optimization import UNIT_BYTES, OptimizationPlan
+
+__all__ = ["failures", "live_code", "settle"]
+
+SAMPLING_NS = 2_000_000
+"""How often threads in wasm code are looked at while something there is not optimised."""
+REST_AFTER = 1.0
+"""Seconds without anything hot after which the rest of a module is optimised."""
+PIECE = 400
+"""Bytes of wasm code that are translated without letting the GIL go: half a millisecond."""
+PAUSE = 0.0002
+"""Seconds after each piece."""
+NICENESS = 10
+LEVEL = 2
+
+
+class _Stopped(Exception):
+    """The process ends, or has been forked."""
+
+
+class _Module:
+    """One module's share of the work.
+
+    Attributes:
+        plan: what is to be done.
+        compiling: the units that LLVM is busy with.
+        failures: what went wrong; those functions stay as they are.
+    """
+
+    def __init__(self, code: LiveCode) -> None:
+        config = code.config
+        sizes = {i: size for i, (_, size) in code.bodies.items() if code.tier(i) != Tier.OPTIMIZED}
+        self.plan = OptimizationPlan(sizes, code.hot, config.tier_up == "early")
+        self.mode = config.tier_up
+        self.compiling: dict[Future[bytes], tuple[int, ...]] = {}
+        self.failures: list[BaseException] = []
+        self.since = time.monotonic()
+        self._translator: Translator | None = None
+
+    def translator(self, code: LiveCode) -> Translator:
+        if self._translator is None:
+            self._translator = Translator(code.info, code.config)
+        return self._translator
+
+    def rest_in(self) -> float | None:
+        """Seconds until it is time for what is not hot; None if that is never."""
+        if self.mode == "hot" or not self.plan.pending:
+            return None
+        return max(0.0, self.since + REST_AFTER - time.monotonic())
+
+    @property
+    def is_settled(self) -> bool:
+        if self.compiling:
+            return False
+        return self.plan.is_settled if self.mode == "hot" else not self.plan.pending
+
+
+class _NicePool(WorkerPool):
+    """Threads that run when nobody else wants the processor."""
+
+    def _work(self) -> None:
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        super()._work()
+
+
+class TierUp:
+    """The background thread and what it works on."""
+
+    def __init__(self) -> None:
+        self._sampler = native().sampler
+        # One core is the program's.
+        self._pool = _NicePool(max(1, len(os.sched_getaffinity(0)) - 1))
+        self._progress = threading.Condition()
+        self._modules: weakref.WeakKeyDictionary[LiveCode, _Module] = weakref.WeakKeyDictionary()
+        self._thread: threading.Thread | None = None
+        self._stopped = False
+        atexit.register(self._stop)
+        os.register_at_fork(after_in_child=self._after_fork)
+
+    # -- called by anybody ----------------------------------------------------------------------
+
+    def watch(self, code: LiveCode) -> None:
+        """See to it that a module's functions are optimised. Called often."""
+        if code in self._modules and self._thread is not None:
+            return
+        with self._progress:
+            if self._stopped:
+                return
+            if code not in self._modules:
+                self._modules[code] = _Module(code)
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._work, name="jitwasm-tierup", daemon=True
+                )
+                self._thread.start()
+        self._sampler.run(SAMPLING_NS)
+        self._sampler.wake()
+
+    def settle(self, code: LiveCode, timeout: float | None = None) -> bool:
+        """Wait until there is nothing left to do for a module, as far as is known."""
+        with self._progress:
+            return self._progress.wait_for(
+                lambda: (found := self._modules.get(code)) is None or found.is_settled, timeout
+            )
+
+    def failures(self, code: LiveCode) -> Sequence[BaseException]:
+        """What went wrong with a module's functions."""
+        found = self._modules.get(code)
+        return found.failures if found is not None else ()
+
+    def _stop(self) -> None:
+        self._stopped = True
+        self._sampler.run(0)
+        self._sampler.wake()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _after_fork(self) -> None:
+        # The thread is lost; `watch` starts another when there is something to do.
+        self._thread = None
+        self._progress = threading.Condition()
+        self._sampler.reset()
+        reset_locks()
+        for module in list(self._modules.values()):
+            for funcidxs in module.compiling.values():
+                module.plan.give_back(funcidxs)
+            module.compiling.clear()
+
+    # -- the thread -----------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        with suppress(_Stopped):
+            while True:
+                self._sampler.wait(self._patience())
+                self._breathe()
+                self._evaluate(self._sampler.take())
+                self._use_finished()
+                while self._submit_next():
+                    self._use_finished()
+                with self._progress:
+                    self._progress.notify_all()
+
+    def _breathe(self) -> None:
+        """Let others have the GIL."""
+        time.sleep(PAUSE)
+        if self._stopped:
+            raise _Stopped
+
+    def _live(self) -> Iterator[tuple[LiveCode, _Module]]:
+        yield from list(self._modules.items())
+
+    def _patience(self) -> float | None:
+        """How long to wait for samples: until it is time for the rest of some module."""
+        if any(module.compiling for _, module in self._live()):
+            return None  # the compiler will wake us
+        left = [rest for _, module in self._live() if (rest := module.rest_in()) is not None]
+        if not any(module.plan.pending for _, module in self._live()):
+            self._sampler.run(0)
+        return max(min(left), 0.001) if left else None
+
+    def _evaluate(self, samples: Sequence[int]) -> None:
+        modules = list(self._live())
+        for pc in samples:
+            for code, module in modules:
+                funcidx = code.unoptimized_at(pc)
+                if funcidx is not None:
+                    module.plan.add_sample(funcidx)
+                    break
+
+    def _submit_next(self) -> bool:
+        """Give the pool a unit, if it has nothing to do after the present one."""
+        busy = sum(len(module.compiling) for _, module in self._live())
+        if busy > self._pool.size:
+            return False
+        best: tuple[int, LiveCode, _Module] | None = None
+        for code, module in self._live():
+            hottest = module.plan.hottest()
+            heat = hottest[1] if hottest is not None else 0
+            if best is None or heat > best[0]:
+                seed = module.plan.next_seed(code.called, module.rest_in() == 0)
+                if seed is not None:
+                    best = heat, code, module
+        if best is None:
+            return False
+        heat, code, module = best
+        if heat:
+            module.since = time.monotonic()
+        self._submit(code, module)
+        return True
+
+    def _submit(self, code: LiveCode, module: _Module) -> None:
+        try:
+            functions = list(self._unit(code, module))
+            text = unit_text(functions, code.info.layout)
+        except _Stopped:
+            raise
+        except Exception as error:
+            module.failures.append(error)
+            return
+        funcidxs = tuple(function.funcidx for function in functions)
+        compile_ = functools.partial(_compile, text, host_target(LEVEL), code.config.verify_ir)
+        future = self._pool.submit(compile_)
+        module.compiling[future] = funcidxs
+        future.add_done_callback(lambda future: self._sampler.wake())
+
+    def _unit(self, code: LiveCode, module: _Module) -> Iterator[FunctionIR]:
+        """The next functions to be optimised together, translated."""
+        plan, room = module.plan, UNIT_BYTES
+        while room > 0:
+            seed = plan.next_seed(code.called, module.rest_in() == 0)
+            if seed is None or (room < UNIT_BYTES and plan.size(seed) > room):
+                return
+            queue = [seed]
+            room -= plan.take(seed)
+            while queue:
+                function = self._translate(code, module, queue.pop(0))
+                yield function
+                for callee in plan.companions(tuple(function.calls), room):
+                    room -= plan.take(callee)
+                    queue.append(callee)
+
+    def _translate(self, code: LiveCode, module: _Module, funcidx: int) -> FunctionIR:
+        pieces = module.translator(code).pieces(code.body(funcidx), PIECE)
+        while True:
+            try:
+                next(pieces)
+            except StopIteration as end:
+                function: FunctionIR = end.value
+                return function
+            self._breathe()
+
+    def _use_finished(self) -> None:
+        for code, module in self._live():
+            for future in [future for future in module.compiling if future.done()]:
+                funcidxs = module.compiling.pop(future)
+                self._breathe()
+                try:
+                    code.install(OptimizedCode(funcidxs, future.result()))
+                except Exception as error:
+                    module.failures.append(error)
+                code.hot[:] = [i for i, _ in module.plan.samples.most_common()]
+
+
+def _compile(text: str, target: TargetSpec, verify: bool) -> bytes:
+    return compile_unit(text, target, verify)
+
+
+@functools.cache
+def _tier_up() -> TierUp:
+    return TierUp()
+
+
+def _watch(code: LiveCode) -> None:
+    _tier_up().watch(code)
+
+
+def live_code(
+    data: bytes,
+    info: ModuleInfo,
+    config: Config,
+    bodies: Mapping[int, tuple[int, int]],
+    objects: Sequence[bytes] = (),
+    stored: StoredCode | None = None,
+) -> LiveCode:
+    """The code of a module that is compiled lazily, and optimised as `config.tier_up` says.
+
+    Args: see `LiveCode`.
+    """
+    watch = None if config.tier_up == "never" else _watch
+    return LiveCode(data, info, config, bodies, objects, stored, watch)
+
+
+def settle(code: LiveCode, timeout: float | None = None) -> bool:
+    """Wait until nothing is left to be done for a module in the background.
+
+    Returns:
+        Whether that is so; False if the time (seconds) was over before.
+    """
+    return _tier_up().settle(code, timeout)
+
+
+def failures(code: LiveCode) -> Sequence[BaseException]:
+    """Why functions of a module could not be optimised (tests)."""
+    return _tier_up().failures(code)
