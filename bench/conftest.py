@@ -15,7 +15,8 @@ import pytest
 from bench.build import SUITE, WASM_VARIANTS, build, compiler_version
 from bench.catalog import WORKLOADS, Workload
 from bench.engines import DEFAULT_ENGINES, ENGINES, Engine
-from bench.meter import InsideClock, Meter, NoiseProbe
+from bench.meter import InsideClock, Meter
+from jitwasm.benchmark.noise import NoiseProbe
 
 NOISE = pytest.StashKey[NoiseProbe]()
 

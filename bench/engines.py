@@ -10,10 +10,6 @@ from __future__ import annotations
 import ctypes
 import importlib.metadata
 import importlib.util
-import json
-import os
-import shutil
-import subprocess
 import tempfile
 import time
 from abc import ABC, abstractmethod
@@ -26,6 +22,8 @@ from typing import Any
 from bench.build import build
 from bench.catalog import Workload
 from bench.peers import jitwasm, jitwasm_missing, wasmtime
+from jitwasm.benchmark.nodepeer import NodeProcess as DrivenNode
+from jitwasm.benchmark.nodepeer import node_executable
 
 __all__ = ["DEFAULT_ENGINES", "ENGINES", "Engine", "NodeProcess", "Program", "Sample", "timed"]
 
@@ -239,40 +237,15 @@ class WasmtimeEngine(Engine):
         return Sample(total.wall / count, total.cpu / count)
 
 
-class NodeProcess:
+class NodeProcess(DrivenNode):
     """A Node process that answers the requests of node_driver.mjs."""
 
     def __init__(self, *flags: str) -> None:
-        driver = Path(__file__).with_name("node_driver.mjs")
-        self._process = subprocess.Popen(
-            [_node() or "node", *flags, str(driver)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def ask(self, op: str, **arguments: object) -> dict[str, Any]:
-        assert self._process.stdin and self._process.stdout
-        self._process.stdin.write(json.dumps({"op": op, **arguments}) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"node ended with status {self._process.wait()}")
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise RuntimeError(f"node: {answer['error']}")
-        return answer
+        super().__init__(Path(__file__).with_name("node_driver.mjs"), flags)
 
     def sample(self, op: str, **arguments: object) -> Sample:
         answer = self.ask(op, **arguments)
         return Sample(answer["wall"], answer["cpu"])
-
-    def close(self) -> None:
-        if self._process.stdin and not self._process.stdin.closed:
-            self._process.stdin.close()
-        self._process.wait(timeout=10)
-        if self._process.stdout:
-            self._process.stdout.close()
 
 
 class _NodeProgram(Program):
@@ -298,7 +271,7 @@ class NodeEngine(Engine):
         self.flags = flags
 
     def unavailable(self) -> str | None:
-        return _ziglang_missing() if _node() else "node is not installed"
+        return _ziglang_missing() if node_executable() else "node is not installed"
 
     def version(self) -> str:
         return _node_version()
@@ -327,11 +300,6 @@ def _ziglang_missing() -> str | None:
     if importlib.util.find_spec("ziglang") is None:
         return "ziglang is not installed, so no workload can be built"
     return None
-
-
-@lru_cache(maxsize=1)
-def _node() -> str | None:
-    return os.environ.get("JITWASM_BENCH_NODE") or shutil.which("node")
 
 
 @lru_cache(maxsize=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import stat
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -104,7 +105,8 @@ def chunk_bytes(chunk: Any, api: str) -> bytes:
 
 def _open_path(path: os.PathLike[Any]) -> ByteStream:
     file = open(path, "rb")  # noqa: SIM115 - closed by the stream
-    total = os.fstat(file.fileno()).st_size
+    status = os.fstat(file.fileno())
+    total = status.st_size if stat.S_ISREG(status.st_mode) else None  # a pipe's end is not known
 
     def chunks() -> Iterator[bytes]:
         with file:

@@ -23,6 +23,7 @@ LEAVES = ("types", "trapcodes", "errors", "config", "abi", "libcalls", "ir", "di
 PIPELINE = ("aot", "livecode", "optimization", "pipeline", "recovery", "tiers", "tierup")
 API = (
     "asyncexport",
+    "benchmark",
     "fetcher",
     "importer",
     "promise",

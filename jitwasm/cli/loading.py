@@ -9,10 +9,9 @@ from typing import Any
 
 from jitwasm.config import Config
 from jitwasm.pipeline import Module, Progress
-from jitwasm.promise import Promise
 from jitwasm.webassembly import compile_streaming
 
-__all__ = ["compile_file", "read_file"]
+__all__ = ["TerminalLine", "compile_file", "read_file"]
 
 
 def read_file(file: str) -> bytes:
@@ -20,38 +19,47 @@ def read_file(file: str) -> bytes:
     return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
 
 
+class TerminalLine:
+    """One line that says what is going on, on a terminal only; it is gone at the end."""
+
+    def __init__(self) -> None:
+        self._is_terminal = sys.stderr.isatty()
+        self._shown = False
+
+    def show(self, text: str) -> None:
+        """Replace what the line says."""
+        if self._is_terminal:
+            self._shown = True
+            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+    def __enter__(self) -> TerminalLine:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
 def compile_file(file: str, config: Config) -> Module:
-    """Compile a file while it is read, with its progress on a terminal."""
+    """Compile a file while it is read, with its progress once it has been worth the wait."""
     source: Any = sys.stdin.buffer if file == "-" else Path(file)
     promise = compile_streaming(source, config)
-    bar = _ProgressBar(promise) if sys.stderr.isatty() else None
+    delay = 0.5 if sys.stderr.isatty() else None
     try:
-        return bar.wait() if bar else promise.result()
+        with TerminalLine() as line:
+            while not wait([promise], delay).done:
+                delay = 0.1
+                line.show(_text(promise.progress))
+        return promise.result()
     finally:
         promise.cancel()
 
 
-class _ProgressBar:
-    """One line on the terminal, once it has been worth the wait."""
-
-    def __init__(self, promise: Promise[Module]) -> None:
-        self._promise = promise
-        self._shown = False
-
-    def wait(self) -> Module:
-        delay = 0.5
-        try:
-            while not wait([self._promise], delay).done:
-                delay = 0.1
-                self._show(self._promise.progress)
-        finally:
-            if self._shown:
-                print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-        return self._promise.result()
-
-    def _show(self, progress: Progress) -> None:
-        self._shown = True
-        total = progress.functions_total
-        done = f"{progress.functions_compiled} of {total} functions" if total else "…"
-        received = f"{progress.bytes_received / 1e6:.1f} MB"
-        print(f"\r\x1b[Kcompiling: {received}, {done}", end="", file=sys.stderr, flush=True)
+def _text(progress: Progress) -> str:
+    size = f"{progress.bytes_received / 1e6:.1f}"
+    if progress.bytes_total is not None:
+        size += f" of {progress.bytes_total / 1e6:.1f}"
+    # Functions that are compiled when they are called have only been checked.
+    done = progress.functions_compiled or progress.functions_translated
+    total = progress.functions_total
+    return f"compiling: {size} MB, " + (f"{done} of {total} functions" if total else "…")

@@ -1,4 +1,4 @@
-"""The command line: `jitwasm run`, `inspect`, `validate`, `compile`, `stubs`, `cache`.
+"""The command line: `jitwasm run`, `inspect`, `validate`, `compile`, `bench`, `stubs`, `cache`.
 
 A command's file is imported when the command is chosen, so that help, and commands that compile
 nothing, need not wait for the compilers.
@@ -29,15 +29,23 @@ examples:
   jitwasm inspect module.wasm                 sections, imports, exports
   jitwasm validate *.wasm                     check, without compiling
   jitwasm compile lib.wasm -o lib.o           an object and a header for a C program
+  jitwasm bench --compare wasmtime prog.wasm  how fast, phase by phase
   jitwasm COMMAND --help                      all about one command
 """
 
 
 class Command(NamedTuple):
-    """A command: the module whose `add_arguments` completes its parser, and its line of help."""
+    """A command.
+
+    Attributes:
+        module: its file, whose `add_arguments` completes its parser.
+        help: its line in the list of commands.
+        has_rest: whether what follows `--` is kept apart, as the arguments of a program.
+    """
 
     module: str
     help: str
+    has_rest: bool = False
 
 
 COMMANDS = {
@@ -45,6 +53,7 @@ COMMANDS = {
     "inspect": Command("jitwasm.cli.inspect", "show what is in a module"),
     "validate": Command("jitwasm.cli.validate", "check modules without compiling them"),
     "compile": Command("jitwasm.aot.command", "compile a module to an object, a library, a header"),
+    "bench": Command("jitwasm.cli.bench", "measure modules, phase by phase", has_rest=True),
     "stubs": Command("jitwasm.cli.stubs", "write type stubs for a module that Python imports"),
     "cache": Command("jitwasm.cli.cache", "show or clear the compiled code kept on disk"),
 }
@@ -99,4 +108,12 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         )
         if name in arguments[:1]:
             importlib.import_module(command.module).add_arguments(added)
+            if command.has_rest:
+                arguments, rest = _split(arguments)
+                added.set_defaults(rest=rest)
     return parser.parse_args(arguments)
+
+
+def _split(arguments: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    end = list(arguments).index("--") if "--" in arguments else len(arguments)
+    return arguments[:end], arguments[end + 1 :]

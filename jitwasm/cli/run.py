@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from jitwasm.cli.arguments import add_level, add_world, call_of, folder, positive, size, variable
 from jitwasm.cli.exitcodes import UsageError
 from jitwasm.cli.loading import compile_file
 from jitwasm.config import default_config
 from jitwasm.deadlines import deadline
 from jitwasm.instance import Instance
 from jitwasm.module import CompiledModule
-from jitwasm.types import DefType, FuncType, ValType
 from jitwasm.wasi.run import start
 from jitwasm.wasi.wasi import Folder, ReadOnly, Wasi
 
@@ -43,13 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = EXAMPLES
     parser.set_defaults(command=_run)
-    parser.add_argument(
-        "--dir",
-        action="append",
-        default=[],
-        metavar="HOST[::GUEST]",
-        help="a folder the program may use, and the name it has there",
-    )
+    add_world(parser)
     parser.add_argument(
         "--read-only",
         action="append",
@@ -58,26 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a folder it may read",
     )
     parser.add_argument(
-        "--env",
-        action="append",
-        default=[],
-        metavar="NAME[=VALUE]",
-        help="a variable of its environment; without VALUE, passed on from here",
+        "--timeout", type=positive, metavar="SECONDS", help="stop it after so long (exit 124)"
     )
     parser.add_argument(
-        "--timeout", type=_seconds, metavar="SECONDS", help="stop it after so long (exit 124)"
-    )
-    parser.add_argument(
-        "--max-memory", type=_size, metavar="SIZE", help="of its memory: bytes, or as 64K, 64M, 1G"
+        "--max-memory", type=size, metavar="SIZE", help="of its memory: bytes, or as 64K, 64M, 1G"
     )
     parser.add_argument("--invoke", metavar="NAME", help="call this export with ARG ...")
-    parser.add_argument(
-        "-O",
-        dest="level",
-        type=int,
-        choices=range(4),
-        help="0 compiles fastest, 3 runs fastest; by default chosen by the module's size",
-    )
+    add_level(parser)
     parser.add_argument(
         "--no-cache", action="store_true", help="neither use nor keep compiled code on disk"
     )
@@ -88,19 +68,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs=argparse.REMAINDER,
         help="the program's arguments, or the export's (integers also as 0x10, vectors in hex)",
     )
-
-
-def _seconds(text: str) -> float:
-    if not re.fullmatch(r"\d+(\.\d*)?|\.\d+", text) or not float(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no positive number of seconds")
-    return float(text)
-
-
-def _size(text: str) -> int:
-    found = re.fullmatch(r"(\d{1,15})([KMG]?)", text.upper())
-    if not found:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size like 65536, 64K, 64M or 1G")
-    return int(found[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[found[2]]
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -114,9 +81,9 @@ def _run(options: argparse.Namespace) -> int:
         config = replace(config, limits=limits)
     if options.invoke is not None:
         options.rest[:0] = ["--invoke", options.invoke]
-    dirs: dict[str, Folder] = dict(_folder(row) for row in options.dir)
-    dirs.update((name, ReadOnly(host)) for name, host in map(_folder, options.read_only))
-    env = dict(_variable(row) for row in options.env)
+    dirs: dict[str, Folder] = dict(folder(row) for row in options.dir)
+    dirs.update((name, ReadOnly(host)) for name, host in map(folder, options.read_only))
+    env = dict(variable(row) for row in options.env)
     with Wasi(
         args=list(map(os.fsencode, [options.file, *options.rest])),
         env=env,
@@ -135,41 +102,18 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _variable(row: str) -> tuple[str, str]:
-    name, found, value = row.partition("=")
-    if not found and name not in os.environ:
-        raise UsageError(f"--env {name}: there is no such variable to pass on; NAME=VALUE sets one")
-    return name, value if found else os.environ[name]
-
-
-def _folder(row: str) -> tuple[str, str]:
-    host, _, guest = row.partition("::")
-    return guest or host, host
-
-
 def _invoke(instance: Instance, module: CompiledModule, arguments: Sequence[str]) -> int:
     if not arguments:
         raise UsageError("--invoke wants the name of an export")
     name, *values = arguments
-    found = [row for row in module.info.exports if row.name == name and row.kind == "function"]
-    if not found:
-        functions = [row.name for row in module.info.exports if row.kind == "function"]
-        raise UsageError(
-            f"no exported function {name!r}; there is {', '.join(functions) or 'none'}"
-        )
-    type_ = found[0].type
-    assert isinstance(type_, DefType) and isinstance(type_.comp, FuncType)
-    params = type_.comp.params
-    if len(values) != len(params):
-        raise UsageError(f"{name} {type_} takes {len(params)} arguments, not {len(values)}")
-    parsed = [_parse(text, param) for text, param in zip(values, params, strict=True)]
+    type_, parsed = call_of(module.info, name, values)
     if name != "_initialize" and "_initialize" in instance.exports:
         instance.exports["_initialize"]()  # a WASI reactor's, before anything else is called
     try:
         result = instance.exports[name](*parsed)
     except OverflowError as error:
         raise UsageError(str(error)) from None
-    for value in _as_tuple(result, len(type_.comp.results)):
+    for value in _as_tuple(result, len(type_.results)):
         print(value.hex() if isinstance(value, bytes) else value)
     return 0
 
@@ -178,20 +122,3 @@ def _as_tuple(result: Any, count: int) -> tuple[Any, ...]:
     if count == 1:
         return (result,)
     return result if count else ()
-
-
-def _parse(text: str, type_: ValType) -> Any:
-    """An argument as it is typed: numbers as in Python, floats also hexadecimal."""
-    try:
-        if type_.is_ref:
-            if text == "null":
-                return None
-            raise ValueError
-        if type_.name == "v128":
-            return bytes.fromhex(text)
-        if not type_.is_float:
-            return int(text, 0)
-        return float.fromhex(text) if "0x" in text.lower() else float(text)
-    except ValueError:
-        hint = " (only null can be given)" if type_.is_ref else ""
-        raise UsageError(f"{text!r} is no {type_}{hint}") from None

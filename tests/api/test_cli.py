@@ -366,7 +366,9 @@ def test_stubs_are_written_where_they_are_wanted(
     assert Path(calc).with_suffix(".pyi").read_text() == text
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["inspect"], ["validate"], ["stubs"]])
+@pytest.mark.parametrize(
+    "command", [[], ["run"], ["inspect"], ["validate"], ["compile"], ["bench"], ["stubs"]]
+)
 def test_help_explains(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main([*command, "--help"])

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from bench.meter import InsideClock, NoiseProbe
+from bench.meter import InsideClock
 from bench.report import render
 from bench.results import geometric_mean, load
+from jitwasm.benchmark.noise import NoiseProbe
 
 
 def benchmark(phase: str, detail: str, engine: str, median: float, **info: Any) -> dict[str, Any]:
