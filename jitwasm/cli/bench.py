@@ -172,7 +172,8 @@ def _job(file: str, options: argparse.Namespace) -> Job:
     info = check(data)
     invocation = None
     if options.invoke is not None:
-        name, *texts = [*options.invoke, *options.rest]
+        name: str = options.invoke[0]
+        texts: list[str] = options.invoke[1:] + options.rest
         type_, values = call_of(info, name, texts)
         invocation = Invocation(name, type_, values)
     rate = len(data) // DOWNLOAD_SECONDS if options.rate is None else options.rate
