@@ -305,7 +305,8 @@ class VMLayout:
     Order: Env; memory bases; memory records; table bases; table records; type RTTs; imported
     function slots {code, env}; function slots (code); pointers to imported globals; data segments;
     element segments; pointers to tags; cells of defined globals (16 bytes each, 16-aligned);
-    pointers to the FuncRefs of all functions, set only where `ref.func` may name the function.
+    pointers to the FuncRefs of all functions, set only where `ref.func` may name the function; the
+    fuel that is left, used only by code that is charged for.
     """
 
     memories: int
@@ -377,8 +378,13 @@ class VMLayout:
         return self.global_cell(self.imported_globals + self.defined_globals) + 8 * funcidx
 
     @property
-    def size(self) -> int:
+    def fuel(self) -> int:
+        """Units of fuel that are left; negative once there was too little."""
         return self.func_ref(self.imported_functions + self.defined_functions)
+
+    @property
+    def size(self) -> int:
+        return self.fuel + 8
 
 
 def function_symbol(funcidx: int) -> str:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
 __all__ = [
+    "MAX_FUEL",
     "Config",
     "Features",
     "ImplementationLimits",
@@ -24,6 +25,8 @@ __all__ = [
 
 CACHE_BYTES = 1 << 30
 """The default bound of the cache on disk."""
+
+MAX_FUEL = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,10 @@ class Config:
             at once and everything in the background without waiting for it to get hot.
         opt_level: of LLVM: 0 compiles fast, 1–3 optimise; None takes 2. With "auto", choosing a
             level chooses LLVM.
+        fuel: units of fuel an instance starts with; when they are used up, its code traps with
+            `TrapCode.OUT_OF_FUEL`. One unit is one instruction, at every tier (docs/security.md).
+            `Instance.fuel` and `Instance.add_fuel` read it and add to it. None charges nothing and
+            costs nothing; otherwise code is `strict`, so that the count is exact at every trap.
         strict: keep every memory access and trap in order, at the price of vectorisation.
         bounds: "guard" catches out-of-bounds accesses by guard pages, "explicit" by comparisons.
         threads: LLVM worker threads or processes; None takes one for each core.
@@ -129,6 +136,7 @@ class Config:
     tier: str = "auto"
     tier_up: str = "background"
     opt_level: int | None = None
+    fuel: int | None = None
     strict: bool = False
     bounds: str = "guard"
     threads: int | None = None
@@ -149,6 +157,8 @@ class Config:
             raise ValueError(
                 f"tier_up must be 'background', 'hot', 'never' or 'early', not {self.tier_up!r}"
             )
+        if self.fuel is not None and not 0 <= self.fuel <= MAX_FUEL:
+            raise ValueError(f"fuel must be None or 0 to 2^62, not {self.fuel!r}")
         if self.bounds not in ("guard", "explicit"):
             raise ValueError(f"bounds must be 'guard' or 'explicit', not {self.bounds!r}")
         if self.host_calls not in ("fast", "ctypes"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import operator
 import sys
 from array import array
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from jitwasm.backend.native import NativeRuntime, native
 from jitwasm.blueprint import blueprint_of
 from jitwasm.cfunctions import CFunction
 from jitwasm.collector import collect_if_due
+from jitwasm.config import MAX_FUEL
 from jitwasm.constants import evaluate
 from jitwasm.errors import Trap
 from jitwasm.exports import Exporter, Exports
@@ -84,6 +86,38 @@ class Instance(Exporter):
             _initialise(context)
         store.root().expect_members()
         collect_if_due(store)
+
+    @property
+    def fuel(self) -> int | None:
+        """Units of fuel that this instance has left; None if its module is not charged for
+        (`Config.fuel`). What other instances execute for it is charged to them."""
+        if self.module.config.fuel is None:
+            return None
+        return self._context.fuel
+
+    def add_fuel(self, units: int) -> None:
+        """Give the instance more fuel; a negative number takes some away, down to 0.
+
+        Waits for a call that another thread has open in the same store.
+
+        Raises:
+            ValueError: the module is not charged for (`Config.fuel`), or 2^62 would be exceeded.
+        """
+        if self.module.config.fuel is None:
+            raise ValueError("the module was compiled without Config(fuel=...)")
+        units = operator.index(units)
+        with self._hold.store.entered():
+            context = self._context
+            total = max(context.fuel + units, 0)
+            if total > MAX_FUEL:
+                raise ValueError(f"an instance may have 2^62 units of fuel, not {total}")
+            context.fuel = total
+
+    @property
+    def _context(self) -> VMContext:
+        context = self._hold.member
+        assert isinstance(context, VMContext)
+        return context
 
     def __repr__(self) -> str:
         name = f" of {self.module.name!r}" if self.module.name else ""

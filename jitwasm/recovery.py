@@ -11,13 +11,14 @@ import warnings
 from collections.abc import Sequence
 
 from jitwasm.abi import function_symbol
-from jitwasm.backend.baseline.compiler import BaselineCompiler, Unsupported
+from jitwasm.backend.baseline.allocator import Unsupported
+from jitwasm.backend.baseline.compiler import BaselineCompiler
 from jitwasm.backend.baseline.objectfile import write_object
 from jitwasm.config import Config
 from jitwasm.errors import CompileError, CompileWarning
 from jitwasm.frontend.events import FunctionBody
 from jitwasm.frontend.moduleinfo import ModuleInfo
-from jitwasm.tiers import instruction_rows, is_available
+from jitwasm.tiers import baseline_compiler, is_available
 
 __all__ = ["Recovery"]
 
@@ -65,7 +66,7 @@ class Recovery:
 
     @functools.cached_property
     def _compiler(self) -> BaselineCompiler:
-        return BaselineCompiler(self._info, self._config.bounds == "explicit", instruction_rows())
+        return baseline_compiler(self._info, self._config)
 
 
 def _text(reason: BaseException) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from jitwasm.abi import ABI_VERSION, function_symbol
 from jitwasm.backend.baseline.compiler import BaselineCompiler, Unsupported
+from jitwasm.backend.baseline.fuel import Meter
 from jitwasm.backend.baseline.objectfile import write_object
 from jitwasm.backend.baseline.program import InstructionRow
 from jitwasm.backend.codegen import compile_unit, host_target
@@ -21,6 +22,8 @@ from jitwasm.backend.units import CompileUnit, unit_text
 from jitwasm.config import Config
 from jitwasm.errors import CompileError
 from jitwasm.frontend.events import CodeStart, FunctionBody
+from jitwasm.frontend.fuel import bulk_shift, charges
+from jitwasm.frontend.immediates import ImmediateReader
 from jitwasm.frontend.moduleinfo import ModuleInfo
 from jitwasm.frontend.opcodes import OPCODES
 from jitwasm.frontend.translate import Translator
@@ -30,6 +33,7 @@ from jitwasm.version import __version__
 __all__ = [
     "BaselineCode",
     "FunctionCompilers",
+    "baseline_compiler",
     "baseline_fingerprint",
     "instruction_rows",
     "is_available",
@@ -61,13 +65,22 @@ def baseline_fingerprint() -> str:
     return f"jitwasm {__version__}, ABI {ABI_VERSION}, baseline"
 
 
+def baseline_compiler(info: ModuleInfo, config: Config) -> BaselineCompiler:
+    """The compiler of a module."""
+    meter = None
+    if config.fuel is not None:
+        immediates = ImmediateReader(info.types, config.features)
+        meter = Meter(functools.partial(charges, immediates=immediates), bulk_shift)
+    return BaselineCompiler(info, config.bounds == "explicit", instruction_rows(), meter)
+
+
 class FunctionCompilers:
     """Compiles single functions of a module, unoptimised."""
 
     def __init__(self, info: ModuleInfo, config: Config) -> None:
         self._info = info
         self._config = config
-        self._compiler = BaselineCompiler(info, config.bounds == "explicit", instruction_rows())
+        self._compiler = baseline_compiler(info, config)
 
     def compile(self, body: FunctionBody) -> bytes:
         """The code of a valid body. Raises `Unsupported`."""

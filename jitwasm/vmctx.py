@@ -108,6 +108,8 @@ class VMContext(FunctionSpace):
         env = FUNCREF.offset["env"] // 8
         for place in range(len(self._positions)):
             self._funcrefs.words[env + FUNCREF_WORDS * place] = self.address
+        if config.fuel is not None:
+            self.fuel = config.fuel
 
     @property
     def address(self) -> int:
@@ -122,6 +124,16 @@ class VMContext(FunctionSpace):
         """Use this code for the defined functions, in order."""
         first = self.info.layout.function_slot(self.info.imported_functions) // 8
         self._block.words[first : first + len(codes)] = memoryview(codes).cast("B").cast("Q")
+
+    @property
+    def fuel(self) -> int:
+        """Units of fuel that are left."""
+        word = self._block.words[self.info.layout.fuel // 8]
+        return 0 if word >> 63 else word
+
+    @fuel.setter
+    def fuel(self, units: int) -> None:
+        self.set_word(self.info.layout.fuel, units)
 
     def enter_store(self, store: Store) -> None:
         """Point the environment to its store, from now on and through merges."""

@@ -14,6 +14,7 @@ from jitwasm.frontend.emit.context import ModuleContext
 from jitwasm.frontend.emit.control import start_function
 from jitwasm.frontend.emit.dispatch import handlers
 from jitwasm.frontend.emit.frame import finish
+from jitwasm.frontend.emit.fuel import metered
 from jitwasm.frontend.emit.function import Entry, FunctionEmitter, parameter_values, zero
 from jitwasm.frontend.emit.prescan import (
     count_branches,
@@ -132,6 +133,8 @@ def _start(f: FunctionEmitter, mark_offsets: bool) -> Sequence[Entry]:
     """Begin the body; the handlers for its instructions."""
     tracked = f.in_memory or bool(f.uninitialized)
     entries = handlers(f.module.config.features, tracked)
+    if f.module.config.fuel is not None:
+        entries = metered(f, pos, entries)
     if mark_offsets:
         entries = tuple((_mark, entry) for entry in entries)
     start_function(f)

@@ -197,7 +197,7 @@ def test_what_neither_can_compile_is_a_compile_error(data, monkeypatch, covered:
         def refuse(*arguments: object) -> bytes:
             raise jitwasm.recovery.Unsupported("nothing at all")
 
-        monkeypatch.setattr("jitwasm.recovery.BaselineCompiler.compile", refuse)
+        monkeypatch.setattr("jitwasm.backend.baseline.compiler.BaselineCompiler.compile", refuse)
     config = Config(opt_level=LEVEL, executor=Dying(OSError("gone")))
     with pytest.raises(jitwasm.CompileError, match=r"gone.*in function 0 \(f0\)") as caught:
         jitwasm.Module(data, config)

@@ -17,6 +17,7 @@ from jitwasm.backend.baseline import (
     variables,
 )
 from jitwasm.backend.baseline.allocator import Unsupported
+from jitwasm.backend.baseline.fuel import Meter, run_metered
 from jitwasm.backend.baseline.function import FunctionCompiler, Handler
 from jitwasm.backend.baseline.operands import CONST, I32, PAYLOAD
 from jitwasm.backend.baseline.program import Declarations, InstructionRow, Program
@@ -75,7 +76,11 @@ class BaselineCompiler:
     """Compiles the functions of one module, in any order."""
 
     def __init__(
-        self, declarations: Declarations, explicit: bool, rows: Sequence[InstructionRow]
+        self,
+        declarations: Declarations,
+        explicit: bool,
+        rows: Sequence[InstructionRow],
+        meter: Meter | None = None,
     ) -> None:
         """Prepare for a module.
 
@@ -83,7 +88,9 @@ class BaselineCompiler:
             declarations: its index spaces.
             explicit: check memory accesses by comparisons.
             rows: the instruction table.
+            meter: charge what runs to the instance's fuel.
         """
+        self._meter = meter
         self._program = Program(declarations, explicit, rows)
         self._program.entries = _entries(rows)
 
@@ -102,15 +109,19 @@ class BaselineCompiler:
         pos = self._read_locals(f)
         place_locals(f, pos)
         control.start_function(f)
-        if positions is None:
+        if self._meter is not None:
+            most = MAX_EXPANSION * max(len(code), GUARDED_BYTES)
+            run_metered(f, pos, self._meter, positions, MAX_HEIGHT, most)
+        elif positions is None:
             if len(code) > GUARDED_BYTES:
                 _run_guarded(f, pos)
             else:
                 _run(f, pos)
-            return f.finish()
-        _run_recording(f, pos, positions)
+        else:
+            _run_recording(f, pos, positions)
         result = f.finish()
-        positions[:] = [(at + f.head, pos) for at, pos in positions]
+        if positions is not None:
+            positions[:] = [(at + f.head, pos) for at, pos in positions]
         return result
 
     def _read_locals(self, f: FunctionCompiler) -> int:

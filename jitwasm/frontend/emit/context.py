@@ -79,9 +79,11 @@ class ModuleContext:
         self.memories = [_plan(type_, config) for type_ in info.memories]
         first = self.memories[0] if self.memories else None
         self.plain_memory = first is not None and not first.wide and not first.explicit
-        self.split_bases = not config.strict and config.opt_level != 0
-        self.load = "load volatile" if config.strict else "load"
-        self.store = "store volatile" if config.strict else "store"
+        # Fuel must be right at every trap, so all accesses stay in order.
+        strict = config.strict or config.fuel is not None
+        self.split_bases = not strict and config.opt_level != 0
+        self.load = "load volatile" if strict else "load"
+        self.store = "store volatile" if strict else "store"
 
 
 def _plan(type_: MemoryType, config: Config) -> MemoryPlan:
