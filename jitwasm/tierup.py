@@ -18,10 +18,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 
-from jitwasm.backend.codegen import TargetSpec, compile_unit, host_target
+from jitwasm.backend.codegen import compile_unit, host_target
+from jitwasm.backend.executors import submit
 from jitwasm.backend.native import native
 from jitwasm.backend.scheduler import WorkerPool
-from jitwasm.backend.units import unit_text
+from jitwasm.backend.units import CompileUnit, unit_text
 from jitwasm.config import Config
 from jitwasm.frontend.moduleinfo import ModuleInfo
 from jitwasm.frontend.translate import Translator
@@ -228,10 +229,20 @@ class TierUp:
             module.failures.append(error)
             return
         funcidxs = tuple(function.funcidx for function in functions)
-        compile_ = functools.partial(_compile, text, host_target(LEVEL), code.config.verify_ir)
-        future = self._pool.submit(compile_)
+        future = self._compile(code.config, funcidxs, text)
         module.compiling[future] = funcidxs
         future.add_done_callback(lambda future: self._sampler.wake())
+
+    def _compile(self, config: Config, funcidxs: tuple[int, ...], text: str) -> Future[bytes]:
+        if config.executor is None:
+            return self._pool.submit(compile_unit, text, host_target(LEVEL), config.verify_ir)
+        unit = CompileUnit(0, LEVEL, funcidxs, text, 0)
+        try:
+            return submit(config, unit, host_target(LEVEL))
+        except Exception as error:  # the caller's executor has been shut down, perhaps
+            failed: Future[bytes] = Future()
+            failed.set_exception(error)
+            return failed
 
     def _unit(self, code: LiveCode, module: _Module) -> Iterator[FunctionIR]:
         """The next functions to be optimised together, translated."""
@@ -269,10 +280,6 @@ class TierUp:
                 except Exception as error:
                     module.failures.append(error)
                 code.hot[:] = [i for i, _ in module.plan.samples.most_common()]
-
-
-def _compile(text: str, target: TargetSpec, verify: bool) -> bytes:
-    return compile_unit(text, target, verify)
 
 
 @functools.cache

@@ -12,7 +12,7 @@ import functools
 import importlib
 import os
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 
 from jitwasm.abi import ABI_VERSION
 from jitwasm.backend import llvm
@@ -22,7 +22,15 @@ from jitwasm.backend.units import CompileUnit
 from jitwasm.config import Config
 from jitwasm.version import __version__
 
-__all__ = ["VersionMismatch", "compile_task", "executor_of", "is_loss", "scheduler_of", "versions"]
+__all__ = [
+    "VersionMismatch",
+    "compile_task",
+    "executor_of",
+    "is_loss",
+    "scheduler_of",
+    "submit",
+    "versions",
+]
 
 FOREIGN_PENDING = 256
 """Units under way in an executor of the caller, whose number of workers we do not know."""
@@ -67,15 +75,23 @@ def executor_of(config: Config) -> Executor:
     return chosen
 
 
-def scheduler_of(config: Config, target: TargetSpec) -> Scheduler:
-    """The scheduler of a module."""
-    compile_: Callable[[CompileUnit], bytes] = functools.partial(
+def submit(config: Config, unit: CompileUnit, target: TargetSpec) -> Future[bytes]:
+    """Compile one unit, where the configuration says."""
+    return executor_of(config).submit(_task(config, target), unit)
+
+
+def _task(config: Config, target: TargetSpec) -> Callable[[CompileUnit], bytes]:
+    return functools.partial(
         compile_task, target=target, verify=config.verify_ir, expected=versions()
     )
+
+
+def scheduler_of(config: Config, target: TargetSpec) -> Scheduler:
+    """The scheduler of a module."""
     workers = config.threads or len(os.sched_getaffinity(0))
     is_ours = config.executor is None or isinstance(config.executor, str)
     pending = 2 * workers + 2 if is_ours else FOREIGN_PENDING
-    return Scheduler(compile_, executor_of(config), pending, is_loss)
+    return Scheduler(_task(config, target), executor_of(config), pending, is_loss)
 
 
 def is_loss(error: BaseException) -> bool:

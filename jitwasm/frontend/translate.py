@@ -59,7 +59,7 @@ class Translator:
         """
         try:
             f, pos = self._begin(body)
-            entries = _start(f, self._mark_offsets)
+            entries = _start(f, pos, self._mark_offsets)
             _run(f, pos, len(f.code), entries)
             return _end(f)
         except CompileError as error:
@@ -72,7 +72,7 @@ class Translator:
         For threads in the background: each piece keeps the GIL for as long as it takes.
         """
         f, pos = self._begin(body)
-        entries = _start(f, self._mark_offsets)
+        entries = _start(f, pos, self._mark_offsets)
         yield
         while pos < len(f.code):
             pos = _run(f, pos, min(pos + size, len(f.code)), entries)
@@ -129,8 +129,8 @@ def _one_byte(value: int) -> bytes:
     return bytes([value])
 
 
-def _start(f: FunctionEmitter, mark_offsets: bool) -> Sequence[Entry]:
-    """Begin the body; the handlers for its instructions."""
+def _start(f: FunctionEmitter, pos: int, mark_offsets: bool) -> Sequence[Entry]:
+    """Begin the body; the handlers for its instructions, the first of which is at `pos`."""
     tracked = f.in_memory or bool(f.uninitialized)
     entries = handlers(f.module.config.features, tracked)
     if f.module.config.fuel is not None:

@@ -84,7 +84,7 @@ def test_functions_the_one_pass_compiler_does_not_cover_go_to_the_executor(monke
     def refuse(self: object, body: object) -> bytes:
         raise jitwasm.tiers.Unsupported("nothing at all")
 
-    monkeypatch.setattr("jitwasm.tiers._Functions.compile", refuse)
+    monkeypatch.setattr("jitwasm.tiers.FunctionCompilers.compile", refuse)
     text = '(module (func (export "f") (result i32) i32.const 7))'
     with Counting(1) as executor:
         module = jitwasm.Module(wat(text), Config(tier="baseline", executor=executor))
