@@ -8,6 +8,7 @@ compared with the specification line by line, and independent of how the engine 
 from __future__ import annotations
 
 import enum
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -383,6 +384,7 @@ INSTRUCTIONS: dict[str, Instruction] = {
 # Edge values
 
 
+@functools.cache
 def edge_values(type_: str) -> tuple[int, ...]:
     """Bits at the borders of every rule: signs, overflow, shifts, ties, subnormals, NaNs."""
     if type_ in ("i32", "i64"):

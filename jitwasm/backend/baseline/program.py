@@ -12,7 +12,8 @@ from typing import Any, Protocol
 
 from jitwasm.abi import VMLayout, call_conv
 from jitwasm.backend.baseline.operands import ARGUMENTS, type_code
-from jitwasm.types import I64, DefType, FuncType, GlobalType, MemoryType, TableType
+from jitwasm.backend.baseline.operands import V128 as V128_CODE
+from jitwasm.types import I64, V128, DefType, FuncType, GlobalType, MemoryType, TableType
 
 __all__ = ["FLOAT", "INT", "OVERFLOW", "CallPlan", "Declarations", "InstructionRow", "Program"]
 
@@ -89,6 +90,8 @@ class Program:
         callees: how functions are called, by `funcidx << 1 | tail` (calls.py).
         table_records, table_bases, first_rtt: offsets in vmctx.
         immediates: kinds of immediates by opcode, prefixed ones too.
+        vectors: whether a v128 may come into a function from outside: calls and globals bring them
+            where there is no vector instruction.
     """
 
     def __init__(
@@ -114,6 +117,11 @@ class Program:
         self.first_rtt: int = self.layout.type_rtt(0)
         self.block_types: dict[int, tuple[Sequence[int], Sequence[int]]] = {}
         self.entries: tuple[tuple[Any, Any], ...] = ()
+        self.vectors: bool = V128_CODE in self.globals or any(
+            V128 in type_.comp.params or V128 in type_.comp.results
+            for type_ in declarations.types
+            if isinstance(type_.comp, FuncType)
+        )
 
     def plan(self, type_: DefType) -> CallPlan:
         """How functions of a type are called."""

@@ -107,7 +107,8 @@ def _place_homes(f: FunctionCompiler) -> None:
             save += FRAME_STORE[type_][disp << 4 | pin]
             restore += FRAME_LOAD[type_][disp << 4 | pin]
     f.save, f.restore = save, restore
-    f.slot_size = 16 if V128 in f.types or b"\xfd" in f.code else 8
+    vectors = V128 in f.types or b"\xfd" in f.code or f.program.vectors
+    f.slot_size = 16 if vectors else 8
     f.slot_base = disp - f.slot_size
 
 
