@@ -17,7 +17,7 @@ from tests.fuzz.modules import Generated, validates
 from tests.fuzz.sessions import SESSIONS, Plan, Record, make_plan, run_session
 from tests.spec.engine import Exhausted, Outcome
 
-__all__ = ["TIERS", "Finding", "Tier", "check"]
+__all__ = ["TIERS", "Finding", "Tier", "check", "our_modules", "peer_modules", "tiers_of"]
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def check(
         return [Finding("validity", "validate", f"jitwasm {mine}, wasmtime {valid}: {theirs}")]
     if not valid:
         return []
-    peers = _Peers(module, seed)
+    peers = Traces(module, seed)
     findings = []
     for name in names:
         progress(f"{name}: compile")
@@ -133,7 +133,7 @@ def check(
     return findings
 
 
-class _Peers:
+class Traces:
     """wasmtime's traces of a valid module, made once."""
 
     def __init__(self, module: Generated, seed: str) -> None:
@@ -144,7 +144,7 @@ class _Peers:
 
     def compare(self, name: str, progress: Progress, keep: bool) -> str | None:
         tier = TIERS[name]
-        modules = _our_modules(self.module.binary, self.plan, tier)
+        modules = our_modules(self.module.binary, self.plan, tier)
         for number in range(SESSIONS):
             progress(f"{name}: session {number}")
             theirs, comparable = self._trace(number, keep)
@@ -168,13 +168,18 @@ class _Peers:
         return self.traces[number]
 
     def _run(self, number: int, keep: bool, canonical: bool) -> list[Record]:
-        engine = _peer(canonical)
-        modules = {
-            "env": environment_module(_compiler(canonical)),
-            "call": engine.compile(self.module.binary),
-            "forward": engine.compile(self.plan.forwarding),
-        }
-        return run_session(engine, modules, self.plan, number, keep)
+        modules = peer_modules(self.module.binary, self.plan, canonical)
+        return run_session(_peer(canonical), modules, self.plan, number, keep)
+
+
+def peer_modules(binary: bytes, plan: Plan, canonical: bool) -> dict[str, Any]:
+    """What a session wants, compiled by wasmtime."""
+    engine = _peer(canonical)
+    return {
+        "env": environment_module(_compiler(canonical)),
+        "call": engine.compile(binary),
+        "forward": engine.compile(plan.forwarding),
+    }
 
 
 def _endless(trace: list[Record]) -> int | None:
@@ -185,7 +190,8 @@ def _endless(trace: list[Record]) -> int | None:
     return None
 
 
-def _our_modules(binary: bytes, plan: Plan, tier: Tier) -> dict[str, Any]:
+def our_modules(binary: bytes, plan: Plan, tier: Tier) -> dict[str, Any]:
+    """What a session wants, compiled by us."""
     with _laziness(tier):
         return {
             "env": environment_module(_our_compiler(tier.config)),

@@ -62,10 +62,6 @@ def _result(mine: Any, theirs: Any) -> str | None:
         same = type(mine) is type(theirs) and (
             isinstance(mine, Unlinkable) or bool(set(mine.texts) & set(theirs.texts))
         )
-    elif isinstance(mine, list) and isinstance(theirs, list):
-        same = len(mine) == len(theirs) and all(
-            a == b or (not exact and _alike(a, b)) for a, b in zip(mine, theirs, strict=True)
-        )
     else:
         same = not isinstance(mine, Outcome) and mine == theirs
     if same:

