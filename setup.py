@@ -1,13 +1,14 @@
 """The build step that pyproject.toml cannot state: compiling the native runtime.
 
-`pip install .`, `pip install -e .` and building a wheel run it; `python setup.py build_runtime
---inplace` does the same for a source tree that is used where it lies.
+`pip install .`, `pip install -e .` and building a wheel run it. `python -m
+jitwasm.backend.runtime.prebuilt` does the same for a source tree that is used where it lies.
 """
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 from setuptools import Command, setup
 from setuptools.command.build import build
@@ -20,12 +21,10 @@ class BuildRuntime(Command):
     """Compiles the native runtime's objects (jitwasm/backend/runtime/prebuilt.py)."""
 
     description = "compile the native runtime"
-    user_options = [("inplace", "i", "put the objects into the source tree")]  # noqa: RUF012
-    boolean_options = ["inplace"]  # noqa: RUF012
+    user_options: ClassVar[list[tuple[str, str, str]]] = []
 
     def initialize_options(self) -> None:
         self.build_lib: str | None = None  # filled in from build_py
-        self.inplace = False
         self.editable_mode = False
 
     def finalize_options(self) -> None:
@@ -49,8 +48,7 @@ class BuildRuntime(Command):
 
 
 def _folder(command: BuildRuntime) -> Path:
-    in_place = command.inplace or command.editable_mode
-    return _ROOT / _FOLDER if in_place else Path(command.build_lib or "") / _FOLDER
+    return _ROOT / _FOLDER if command.editable_mode else Path(command.build_lib or "") / _FOLDER
 
 
 def _prebuilt():  # type: ignore[no-untyped-def]

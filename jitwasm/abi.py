@@ -40,9 +40,11 @@ __all__ = [
     "MEMORY64_RESERVED",
     "MEMORY_RECORD",
     "RTT",
+    "SIGNATURE",
     "STORE_STATE",
     "TABLE_RECORD",
     "THREAD_STATE",
+    "VALUE_PLACE",
     "CallConv",
     "Loc",
     "Struct",
@@ -104,7 +106,9 @@ HOST_ENV = Struct(
     "HostEnv",
     *ENV.fields,
     ("target", "ptr", "PyObject* of the callable, or a C function pointer"),
-    ("scratch", "ptr", "free for the trampoline"),
+    ("scratch", "ptr", "of a Python function: what its code jumps to; of a C function: slots"),
+    ("signature", "ptr", "Signature of a Python function"),
+    ("calls", "i64", "how often the generic way was taken; of a C function: see jw_c_call_far"),
 )
 
 STORE_STATE = Struct(
@@ -122,9 +126,26 @@ FUNCREF = Struct(
     ("code", "ptr", "machine code"),
     ("env", "ptr", "vmctx or HostEnv: the first argument"),
     ("type", "ptr", "RTT of its defined type"),
-    ("object", "ptr", "PyObject* of its Python function, borrowed, or null"),
+    ("signature", "ptr", "Signature, once there is a builtin for it; null before"),
     ("funcidx", "i64", "index in its module"),
-    ("reserved", "i64", ""),
+    ("calls", "i64", "how often the generic entry was taken"),
+)
+
+SIGNATURE = Struct(
+    "Signature",
+    ("params", "i64", "how many; a ValuePlace for each follows, then those of the results"),
+    ("results", "i64", "how many"),
+    ("references", "i64", "1 if there are references among them"),
+    ("release_gil", "i64", "1: release the GIL around every call"),
+)
+"""What the generic ways between Python and wasm code know of a function type."""
+
+VALUE_PLACE = Struct(
+    "ValuePlace",
+    ("kind", "i64", "which conversion"),
+    ("offset", "i64", "where the value lies in a register frame, or in the overflow area"),
+    ("far", "i64", "1: in the overflow area"),
+    ("type", "ptr", "PyObject* of a reference type"),
 )
 
 RTT = Struct(

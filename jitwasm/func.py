@@ -42,8 +42,8 @@ def make_funcref(code: int, env: int, type_: DefType, funcidx: int) -> Block:
 class FunctionSpace(Member):
     """The owner of FuncRefs and of the callables made from them.
 
-    `FUNCREF.object` stays null: a borrowed pointer could not be read safely while another thread
-    destroys the callable; the weak dictionary here can.
+    A FuncRef does not point to its callable: a borrowed pointer could not be read safely while
+    another thread destroys the callable; the weak dictionary here can.
     """
 
     __slots__ = ("callables", "config")

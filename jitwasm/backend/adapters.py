@@ -1,10 +1,13 @@
 """Adapters between the two calling conventions, one for each function type, in two tiers.
 
-Thunks lead from Python into wasm code, trampolines from wasm code to Python functions. An adapter
-is needed at once, and most are called a few times only, so first there is something cheap: a thunk
-compiled at level 0, or no trampoline at all but the base of host.py. What is called often enough
-is compiled again in the background; then every function of the type is switched to the result, at
-any moment, by one store of an aligned word.
+Thunks lead from Python into wasm code, trampolines from wasm code to Python functions. Most are
+called a few times only, so at first there are the generic ways, which serve every type
+(runtime/calls.ll). A function that has been called often reports it; then an adapter of its type is
+made in the background, and every function of the type is switched to it, at any moment, by one
+store of an aligned word.
+
+Loading LLVM takes longer than thousands of calls. As long as it is not loaded, and the disk cache
+does not have the adapter either, only many more calls are reason enough.
 """
 
 from __future__ import annotations
@@ -12,20 +15,32 @@ from __future__ import annotations
 import threading
 import weakref
 from concurrent.futures import Future
-from typing import Protocol
+from typing import Literal, Protocol
 
-from jitwasm.backend.codegen import compile_unit, host_target
+from jitwasm.backend import llvm
+from jitwasm.backend.codegen import TargetSpec, compile_unit
 from jitwasm.backend.codespace import CodeSpace
 from jitwasm.backend.conversions import type_at
 from jitwasm.backend.loader import CodeImage
+from jitwasm.backend.runtime.assemble import HOT
 from jitwasm.backend.scheduler import shared_pool
 from jitwasm.backend.thunks import THUNK, thunk_ir
-from jitwasm.backend.trampolines import TRAMPOLINE, c_thunk_ir, trampoline_ir
+from jitwasm.backend.trampolines import TRAMPOLINE, trampoline_ir
+from jitwasm.diskcache import cache_key, process_cache
 from jitwasm.types import FuncType, RefType
+from jitwasm.version import __version__
 
-__all__ = ["Adapters", "Switchable"]
+__all__ = ["PATIENCE", "Adapters", "Switchable"]
 
-_FIRST_LEVEL, _HOT_LEVEL = 0, 2
+PATIENCE = 1 << 17
+"""So many calls are worth loading LLVM: about ten milliseconds of them."""
+
+MOST_VALUES = 24
+"""Types with more parameters and results than this stay with the generic ways: LLVM takes seconds
+for hundreds."""
+
+_TARGET = TargetSpec("x86-64", "", 2)
+_GENERIC = {"thunk": "jw_entry", "trampoline": "jw_host_call"}
 
 Key = tuple[str, FuncType, bool]
 
@@ -43,87 +58,105 @@ class _Adapter:
     """The state of one adapter.
 
     Attributes:
-        code: its address, 0 where there is none yet.
-        hot: the compilation at the higher level, once it has been asked for.
+        code: what functions of its type use now.
+        calls: how many have been reported.
+        making: its being made, once that has begun.
+        is_searched: whether the disk cache has been asked for it.
         users: what is to be switched.
     """
 
-    def __init__(self) -> None:
-        self.code = 0
-        self.hot: Future[None] | None = None
+    def __init__(self, code: int) -> None:
+        self.code = code
+        self.calls = 0
+        self.making: Future[None] | None = None
+        self.is_searched = False
         self.users: weakref.WeakSet[Switchable] = weakref.WeakSet()
 
 
 class Adapters:
-    """All adapters of the process, by kind ("thunk", "trampoline", "c"), type and variant."""
+    """All adapters of the process, by kind ("thunk" or "trampoline"), type and variant.
+
+    Attributes:
+        made: when an adapter of a function's own type is made: once it is called often, or, for
+            tests, always or never.
+    """
 
     def __init__(self, space: CodeSpace, thread_slot: int | None) -> None:
         """`thread_slot`: see libc.thread_slot."""
+        self.made: Literal["often", "always", "never"] = "often"
         self._space = space
         self._thread_slot = thread_slot
         self._adapters: dict[Key, _Adapter] = {}
         self._images: list[CodeImage] = []  # kept for ever: threads may be running any of them
         self._lock = threading.RLock()
 
-    def thunk(self, type_: FuncType, release_gil: bool) -> int:
-        """The address of a thunk."""
-        return self._get(("thunk", type_, release_gil))
-
-    def c_thunk(self, type_: FuncType) -> int:
-        """The address of the way to a C function with parameters in the overflow area."""
-        return self._get(("c", type_, False))
-
-    def trampoline(self, type_: FuncType) -> int:
-        """The address of the fast way to Python functions of a type, or 0 if there is none yet."""
-        return self._adapter(("trampoline", type_, False)).code
-
-    def _get(self, key: Key) -> int:
-        adapter = self._adapter(key)
-        if not adapter.code:
-            with self._lock:
-                if not adapter.code:
-                    text, references = self._text(key, hot=False)
-                    data = compile_unit(text, host_target(_FIRST_LEVEL))
-                    adapter.code = self._load(key, data, references)
-        return adapter.code
+    def code(self, kind: str, type_: FuncType, variant: bool) -> int:
+        """The address of what functions of a type use now."""
+        if self.made == "always":
+            self.make(kind, type_, variant)
+        elif self.made == "never":
+            return self._space.symbol(_GENERIC[kind])
+        return self._adapter((kind, type_, variant)).code
 
     def _adapter(self, key: Key) -> _Adapter:
         found = self._adapters.get(key)
         if found is None:
-            found = self._adapters.setdefault(key, _Adapter())
+            generic = self._space.symbol(_GENERIC[key[0]])
+            found = self._adapters.setdefault(key, _Adapter(generic))
         return found
 
     def attach(self, kind: str, type_: FuncType, variant: bool, user: Switchable) -> None:
         """Keep what holds an adapter's address up to date, as long as it lives."""
+        code = self.code(kind, type_, variant)
+        if self.made == "never":
+            user.switch(code)
+            return
         adapter = self._adapter((kind, type_, variant))
         with self._lock:
             adapter.users.add(user)
-            if adapter.code:
-                user.switch(adapter.code)
+            user.switch(adapter.code)
 
-    def heat(self, kind: str, type_: FuncType, variant: bool) -> None:
-        """An adapter is called often: compile it well, in the background."""
+    def report(self, kind: str, type_: FuncType, variant: bool) -> None:
+        """A function has been called `HOT` times since its last report."""
         key = (kind, type_, variant)
         adapter = self._adapter(key)
         with self._lock:
-            if adapter.hot is None:
-                adapter.hot = shared_pool().submit(self._optimise, key, adapter)
+            adapter.calls += HOT
+            compiles = llvm.is_loaded() or adapter.calls >= PATIENCE
+            if (
+                adapter.making is None
+                and (compiles or not adapter.is_searched)
+                and _is_short(type_)
+            ):
+                adapter.is_searched = True
+                adapter.making = shared_pool().submit(self._make, key, adapter, compiles)
 
-    def _optimise(self, key: Key, adapter: _Adapter) -> None:
-        text, references = self._text(key, hot=True)
-        data = compile_unit(text, host_target(_HOT_LEVEL))
+    def make(self, kind: str, type_: FuncType, variant: bool) -> None:
+        """Make an adapter now, whatever that takes, if functions of this type get one."""
+        if not _is_short(type_):
+            return
+        key = (kind, type_, variant)
+        adapter = self._adapter(key)
+        self._settle(adapter)
+        if adapter.code == self._space.symbol(_GENERIC[kind]):
+            self._make(key, adapter, compiles=True)
+
+    def _make(self, key: Key, adapter: _Adapter, compiles: bool) -> None:
+        text, references = self._text(key)
+        data = _object(text, compiles)
         with self._lock:
+            if data is None:
+                adapter.making = None
+                return
             adapter.code = self._load(key, data, references)
             for user in list(adapter.users):
                 user.switch(adapter.code)
 
-    def _text(self, key: Key, hot: bool) -> tuple[str, list[RefType]]:
+    def _text(self, key: Key) -> tuple[str, list[RefType]]:
         kind, type_, variant = key
         if kind == "thunk":
-            return thunk_ir(type_, variant, counting=not hot, thread_slot=self._thread_slot)
-        if kind == "trampoline":
-            return trampoline_ir(type_, self._thread_slot)
-        return c_thunk_ir(type_, self._thread_slot), []
+            return thunk_ir(type_, variant, self._thread_slot)
+        return trampoline_ir(type_, self._thread_slot)
 
     def _load(self, key: Key, data: bytes, references: list[RefType]) -> int:
         def resolve(name: str) -> int | None:
@@ -134,14 +167,35 @@ class Adapters:
         return image.symbols[THUNK if key[0] == "thunk" else TRAMPOLINE]
 
     def settle(self) -> None:
-        """Wait until everything that is being compiled in the background is in use."""
+        """Wait until everything that is being made in the background is in use."""
         for adapter in list(self._adapters.values()):
-            if adapter.hot is not None:
-                adapter.hot.result()
+            self._settle(adapter)
+
+    def _settle(self, adapter: _Adapter) -> None:
+        making = adapter.making
+        if making is not None:
+            making.result()
 
     def after_fork(self) -> None:
-        """In a forked child: compilations under way are lost, and may be asked for again."""
+        """In a forked child: what was being made is lost, and may be asked for again."""
         self._lock = threading.RLock()
         for adapter in self._adapters.values():
-            if adapter.hot is not None and not adapter.hot.done():
-                adapter.hot = None
+            if adapter.making is not None and not adapter.making.done():
+                adapter.making = None
+                adapter.is_searched = False
+
+
+def _is_short(type_: FuncType) -> bool:
+    return len(type_.params) + len(type_.results) <= MOST_VALUES
+
+
+def _object(text: str, compiles: bool) -> bytes | None:
+    """The object of a text: from the disk cache or, if it `compiles`, from LLVM."""
+    cache = process_cache()
+    key = cache_key("adapter", __version__, text)
+    data = cache.get(key) if cache is not None else None
+    if data is None and compiles:
+        data = compile_unit(text, _TARGET)
+        if cache is not None:
+            cache.put(key, data)
+    return data

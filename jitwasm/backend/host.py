@@ -1,9 +1,10 @@
 """Host functions: Python callables and C functions that wasm code can call.
 
-Each has a HostEnv, which lives as long as the `HostFunction`. Its code is one indirect jump
-through `HostEnv.scratch`, so that what is behind it can change: a Python function begins with the
-base here, for which nothing needs to be compiled, and is switched to the fast path when that is
-ready (or, by `Config.host_calls`, stays with the base and is called through ctypes).
+Each has a HostEnv, which lives as long as the `HostFunction`. The code of a Python function is one
+indirect jump through `HostEnv.scratch`, so that what is behind it can change: it begins with the
+generic way (runtime/calls.ll), for which nothing needs to be compiled, and is switched to a fast
+path of its type when that is ready. By `Config.host_calls` it is called through ctypes instead,
+with conversions in Python: here.
 """
 
 from __future__ import annotations
@@ -13,18 +14,16 @@ import functools
 import operator
 import struct
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from jitwasm.abi import ENV, HOST_ENV, OVERFLOW_SLOT, OVERFLOW_SLOTS, Loc, call_conv
 from jitwasm.backend.refusals import refuse, refuse_results
 from jitwasm.backend.runtime.assemble import HOST_FRAME
+from jitwasm.backend.signatures import places_of
 from jitwasm.types import F32, F64, I32, I64, V128, FuncType, RefType, ValType
 
 __all__ = ["Hooks", "HostCalls", "HostFunction"]
-
-HOT = 64
-"""After so many calls the fast path of a host function is compiled."""
 
 
 class HostFunction:
@@ -35,18 +34,22 @@ class HostFunction:
         target: the callable, or what keeps a C function valid.
         code: address of its code, for a FuncRef or an import slot.
         env: address of its environment.
-        calls: how often the base called it.
     """
 
     def __init__(
-        self, type_: FuncType, target: object, word: int, code: int, state: int, overflow: int
+        self, type_: FuncType, target: object, code: int, fields: Mapping[str, int]
     ) -> None:
+        """`fields`: of the HostEnv."""
         self.type = type_
         self.target = target
         self.code = code
-        self.calls = 0
-        self._env = HOST_ENV.ctype(overflow, state, word, 0)
+        self._env = HOST_ENV.ctype(**fields)
         self.env = ctypes.addressof(self._env)
+
+    @property
+    def calls(self) -> int:
+        """How often the generic way was taken."""
+        return int(self._env.calls)
 
     def switch(self, code: int) -> None:
         """Let its code lead to this address from now on."""
@@ -63,25 +66,17 @@ _Area = ctypes.c_char * (OVERFLOW_SLOT * OVERFLOW_SLOTS)
 
 
 class _Values:
-    """Where the values of a list lie: in the frame of `jw_host_base` and in the overflow area.
+    """Where the values of a list lie: in the frame of `jw_host_ctypes` and in the overflow area.
 
     Attributes:
         near, far: for each of the two, a Struct, and the index of the value in each of its fields.
     """
 
     def __init__(self, locs: Sequence[Loc]) -> None:
-        next_int, next_float = HOST_FRAME["ints"], HOST_FRAME["floats"]
-        near, far = [], []
-        for index, loc in enumerate(locs):
-            kind = _FORMATS.get(loc.type, "Q")
-            if loc.slot is not None:
-                far.append((OVERFLOW_SLOT * loc.slot, index, kind))
-            elif loc.type.is_float:
-                near.append((next_float, index, kind))
-                next_float += 16
-            else:
-                near.append((next_int, index, kind))
-                next_int += 8
+        near: list[tuple[int, int, str]] = []
+        far: list[tuple[int, int, str]] = []
+        for index, (loc, (offset, is_far)) in enumerate(zip(locs, places_of(locs), strict=True)):
+            (far if is_far else near).append((offset, index, _FORMATS.get(loc.type, "Q")))
         self.near, self.far = _structure(near), _structure(far)
 
 
@@ -122,27 +117,26 @@ class _RefusedError(Exception):
 
 
 class HostCalls:
-    """The base of calls to Python functions: one function serves them all.
+    """Python functions that wasm code calls: through ctypes, one function serves them all.
 
     Attributes:
         callback: the ctypes function pointer to `dispatch`.
     """
 
-    def __init__(self, hooks: Hooks, heat: Callable[[FuncType], None]) -> None:
-        """`heat` is told of function types that are called often."""
+    def __init__(self, hooks: Hooks) -> None:
         self._hooks = hooks
-        self._heat = heat
         self._functions: weakref.WeakValueDictionary[int, HostFunction] = (
             weakref.WeakValueDictionary()
         )
-        self._tiering: weakref.WeakSet[HostFunction] = weakref.WeakSet()
         self.callback = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p)(self.dispatch)
 
-    def add(self, function: HostFunction, tier_up: bool) -> None:
-        """Serve a function until it gets its fast path, which it does if `tier_up`."""
+    def add(self, function: HostFunction) -> None:
+        """Serve a function."""
         self._functions[function.env] = function
-        if tier_up:
-            self._tiering.add(function)
+
+    def at(self, env: int) -> HostFunction | None:
+        """The function with its environment at an address."""
+        return self._functions.get(env)
 
     def probe(self, depth: int = 3) -> None:
         """Raises RecursionError if there are not as many levels left as `dispatch` needs."""
@@ -150,7 +144,7 @@ class HostCalls:
             self.probe(depth - 1)
 
     def dispatch(self, frame: int) -> BaseException | None:
-        """Call a host function; `frame` is what `jw_host_base` made of the registers.
+        """Call a host function; `frame` is what `jw_host_ctypes` made of the registers.
 
         Returns the exception that the caller is to see, without a frame of ours in its traceback.
         """
@@ -190,9 +184,6 @@ class HostCalls:
         for (structure, indices), memory in ((results.near, registers), (results.far, area)):
             if indices:
                 structure.pack_into(memory, 0, *[values[index] for index in indices])
-        function.calls += 1
-        if function.calls % HOT == 0 and function in self._tiering:
-            self._heat(type_)
 
     def _arguments(
         self, types: Sequence[ValType], places: _Values, registers: Any, area: Any

@@ -13,6 +13,7 @@ All these accesses are volatile: signal handlers read and write the same records
 line, also of assembly:
 
     <ThreadState.top>       offset of a field
+    <Activation.size>       bytes of a structure
     <Trap.UNREACHABLE>      number of a trap
     <NAME>                  a constant that the caller of `expand` supplies
 """
@@ -40,6 +41,8 @@ _STRUCTS = {
         abi.ELEM_SEGMENT,
         abi.ACTIVATION,
         abi.THREAD_STATE,
+        abi.SIGNATURE,
+        abi.VALUE_PLACE,
     )
 }
 _KINDS = {
@@ -47,6 +50,7 @@ _KINDS = {
 }
 _NUMBERS = {
     **{f"Trap.{code.name}": int(code) for code in TrapCode},
+    **{f"{s.name}.size": s.size for s in _STRUCTS.values()},
     **{f"{s.name}.{field}": at for s in _STRUCTS.values() for field, at in s.offset.items()},
 }
 _MACRO = re.compile(

@@ -158,6 +158,11 @@ class _OutString:
             _library().LLVMPY_DisposeString(address)
 
 
+def is_loaded() -> bool:
+    """Whether this process has loaded LLVM already."""
+    return _library.cache_info().currsize > 0
+
+
 def version() -> str:
     """Everything about LLVM that may change the code it generates."""
     library = _library()

@@ -13,10 +13,9 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
-from jitwasm.abi import FUNCREF, call_conv
+from jitwasm.abi import FUNCREF
 from jitwasm.backend import cpython, libc
 from jitwasm.backend.adapters import Adapters
 from jitwasm.backend.codespace import CodeSpace
@@ -26,6 +25,7 @@ from jitwasm.backend.loader import CodeImage, Describe, FrameInfo
 from jitwasm.backend.processor import cpu_flags
 from jitwasm.backend.refusals import refuse, refuse_arity, refuse_results
 from jitwasm.backend.sampling import Sampler
+from jitwasm.backend.signatures import far_slots, signature_of
 from jitwasm.backend.traps import trap_maker
 from jitwasm.types import FuncType, RefType
 
@@ -72,7 +72,7 @@ class NativeRuntime:
         self._keep: list[object] = []
         self._definitions = cpython.Definitions()
         self._hooks = Hooks()
-        self._host_calls = HostCalls(self._hooks, partial(self._heat, "trampoline"))
+        self._host_calls = HostCalls(self._hooks)
         self._set_up()
 
     # -- setting up -----------------------------------------------------------------------------
@@ -91,6 +91,7 @@ class NativeRuntime:
         self._set("jw_code_hi", self._space.high)
         self._set("jw_altstack_size", _altstack_size())
         self._set("jw_main_tid", threading.main_thread().native_id or 0)
+        self._set("jw_wrapped", int(cpython.layout().wrapped))
         self._set("jw_has_xsave", int("xsave" in cpu_flags()))
         callback = ctypes.cast(self._host_calls.callback, ctypes.c_void_p)
         self._set("jw_host_callback", callback.value or 0)
@@ -99,9 +100,9 @@ class NativeRuntime:
             ("arity", refuse_arity),
             ("refuse", refuse),
             ("results", refuse_results),
-            ("dispatch", self._host_calls.dispatch),
             ("probe", self._host_calls.probe),
-            ("hot", self._hot_thunk),
+            ("hot", self._hot_function),
+            ("hot_host", self._hot_host_function),
             ("to_ref", self._hooks.to_ref),
             ("from_ref", self._hooks.from_ref),
         ):
@@ -173,7 +174,9 @@ class NativeRuntime:
                 builtin's `__self__`.
             release_gil: release the GIL around every call.
         """
-        thunk = self._adapters.thunk(type, release_gil)
+        signature = signature_of(type, release_gil)
+        ctypes.c_uint64.from_address(funcref + FUNCREF.offset["signature"]).value = signature
+        thunk = self._adapters.code("thunk", type, release_gil)
         if cpython.layout().wrapped:
             bound: Any = _WasmFunction.from_address(funcref)
         else:
@@ -186,11 +189,13 @@ class NativeRuntime:
         self._definitions.add(function, definition)
         return function
 
-    def _hot_thunk(self, bound: _WasmFunction) -> None:
-        self._adapters.heat("thunk", bound.type, bound.release_gil)
+    def _hot_function(self, bound: _WasmFunction) -> None:
+        self._adapters.report("thunk", bound.type, bound.release_gil)
 
-    def _heat(self, kind: str, type_: FuncType) -> None:
-        self._adapters.heat(kind, type_, False)
+    def _hot_host_function(self, env: int) -> None:
+        function = self._host_calls.at(env)
+        if function is not None:
+            self._adapters.report("trampoline", function.type, False)
 
     @functools.cached_property
     def sampler(self) -> Sampler:
@@ -198,7 +203,7 @@ class NativeRuntime:
         return Sampler(self._space.symbol)
 
     def settle(self) -> None:
-        """Wait until adapters that are being compiled in the background are in use."""
+        """Wait until adapters that are being made in the background are in use."""
         self._adapters.settle()
 
     # -- calling out of wasm code ---------------------------------------------------------------
@@ -219,12 +224,16 @@ class NativeRuntime:
             store_state, overflow: of the store it belongs to.
             host_calls: "fast" or "ctypes" (`Config.host_calls`).
         """
-        code = self._space.symbol("jw_host_jump")
-        function = HostFunction(type, target, id(target), code, store_state, overflow)
-        fast = host_calls == "fast"
-        function.switch(self._space.symbol("jw_host_base" if fast else "jw_host_ctypes"))
-        self._host_calls.add(function, tier_up=fast)
-        if fast:
+        fields = {
+            "overflow": overflow,
+            "store": store_state,
+            "target": id(target),
+            "scratch": self._space.symbol("jw_host_ctypes"),
+            "signature": signature_of(type),
+        }
+        function = HostFunction(type, target, self._space.symbol("jw_host_jump"), fields)
+        self._host_calls.add(function)
+        if host_calls == "fast":
             self._adapters.attach("trampoline", type, False, function)
         return function
 
@@ -243,11 +252,16 @@ class NativeRuntime:
         """
         if len(type.results) > 1:
             raise TypeError("a C function has at most one result")
-        if call_conv(type).overflow_params:
-            code = self._adapters.c_thunk(type)
-        else:
-            code = self._space.symbol("jw_c_call")
-        return HostFunction(type, keep, address, code, store_state, overflow)
+        slots, integer = far_slots(type)
+        code = self._space.symbol("jw_c_call_far" if slots else "jw_c_call")
+        fields = {
+            "overflow": overflow,
+            "store": store_state,
+            "target": address,
+            "scratch": slots,
+            "calls": integer,
+        }
+        return HostFunction(type, keep, code, fields)
 
     def set_hooks(
         self,

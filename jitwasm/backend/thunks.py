@@ -28,19 +28,15 @@ __all__ = ["THUNK", "thunk_ir"]
 THUNK = "jw_thunk"
 """The symbol of a thunk in its object."""
 
-HOT = 1024
-"""After so many calls, a power of two, a thunk is compiled again."""
-
 
 def thunk_ir(
-    type_: FuncType, release_gil: bool, counting: bool, thread_slot: int | None = None
+    type_: FuncType, release_gil: bool, thread_slot: int | None = None
 ) -> tuple[str, list[RefType]]:
     """The module that defines a thunk, and the reference types it refers to.
 
     Args:
         type_: parameters and results.
         release_gil: release the GIL around every call.
-        counting: report a function that is called often.
         thread_slot: see libc.thread_slot.
     """
     references = any(type_.is_ref for type_ in (*type_.params, *type_.results))
@@ -83,22 +79,6 @@ def _read_self(f: FunctionText) -> None:
         f.line("%funcref = load ptr, ptr %self.p")
     else:
         f.line("%funcref = call ptr @PyLong_AsVoidPtr(ptr %self)")
-
-
-def _count(f: FunctionText) -> None:
-    f.lines.append(
-        f"""\
-  %calls = get %funcref FuncRef.reserved
-  %calls.now = add i64 %calls, 1
-  set %calls.now, %funcref FuncRef.reserved
-  %calls.low = and i64 %calls.now, {HOT - 1}
-  %often = icmp eq i64 %calls.low, 0
-  br i1 %often, label %hot, label %counted, !prof !1
-hot:
-  %hot.failed = call i1 @jw_hot(ptr %self)
-  br i1 %hot.failed, label %fail, label %counted, !prof !1
-counted:"""
-    )
 
 
 def _enter_store(f: FunctionText) -> None:

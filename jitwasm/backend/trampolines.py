@@ -3,11 +3,10 @@
 A host function's code takes its HostEnv as first argument, like any wasm function its vmctx. There
 are three ways to call a Python function, which nobody can tell apart but by speed:
 
-* the base: `jw_host_base` puts the argument registers on the stack and calls one hook that serves
-  every host function (host.py). Nothing needs to be compiled for it;
-* the same through a ctypes callback, `jw_host_ctypes`;
-* the fast path, one trampoline for each function type: it makes the objects itself and calls
-  `PyObject_Vectorcall`.
+* the generic one (runtime/calls.ll): `jw_host_call` puts the argument registers on the stack and
+  converts them by the Signature of the function type. Nothing needs to be compiled for it;
+* through a ctypes callback, with conversions in Python (host.py): `jw_host_ctypes`;
+* the fast path, one trampoline for each function type, emitted here.
 
 All check the stack, take the GIL back if the call had released it, and mark the activation
 `in_host`. All raise by jumping to the entry: nothing but compiled wasm code is in between.
@@ -20,10 +19,10 @@ from jitwasm.backend.conversions import FunctionText
 from jitwasm.trapcodes import TrapCode
 from jitwasm.types import FuncType, RefType
 
-__all__ = ["TRAMPOLINE", "c_thunk_ir", "trampoline_ir"]
+__all__ = ["TRAMPOLINE", "trampoline_ir"]
 
 TRAMPOLINE = "jw_trampoline"
-"""The symbol of a trampoline, or of a C function's thunk, in its object."""
+"""The symbol of a trampoline in its object."""
 
 _ARGUMENTS_OFFSET = -(1 << 63)  # PY_VECTORCALL_ARGUMENTS_OFFSET
 
@@ -182,25 +181,3 @@ def _return_values(f: FunctionText, conv: CallConv, results: list[str]) -> None:
         for index, value in enumerate(registers):
             whole = f.op(f"insertvalue {conv.ret_ir} {whole}, {value}, {index}")
         f.line(f"ret {conv.ret_ir} {whole}")
-
-
-def c_thunk_ir(type_: FuncType, thread_slot: int | None = None) -> str:
-    """The module that defines the way to a C function with parameters in the overflow area.
-
-    It calls `jw_c_call`'s like, but with the C convention's stack arguments, which need LLVM.
-    """
-    conv = call_conv(type_)
-    f = FunctionText("", thread_slot)
-    values = _read_arguments(f, conv)
-    _prepare(f, 0)
-    arguments = ", ".join(f"{t.ir} {v}" for t, v in zip(type_.params, values, strict=True))
-    assign = "%result = " if conv.ret_types else ""
-    f.line(f"{assign}call {conv.ret_ir} %target({arguments})")
-    _return(f, conv, ["%result"] if conv.ret_types else [])
-    f.lines.append(
-        f"""\
-no_stack:
-  call void @jw_trap(i32 {int(TrapCode.STACK_OVERFLOW)})
-  unreachable"""
-    )
-    return f.module(_prototype(conv))

@@ -9,9 +9,10 @@ and import slots. Its functions are IR texts with the ABI's structures in them (
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from jitwasm import abi
@@ -37,6 +38,17 @@ def signature(text: str) -> FuncType:
         return [_TYPES[name] for name in names.split()]
 
     return func_type(types(params), types(results))
+
+
+@contextlib.contextmanager
+def entries(way: str) -> Iterator[None]:
+    """Functions made here keep to the generic ways ("generic"), or have adapters of their types."""
+    adapters = native()._adapters
+    before, adapters.made = adapters.made, "never" if way == "generic" else "always"
+    try:
+        yield
+    finally:
+        adapters.made = before
 
 
 def word(address: int) -> ctypes.c_uint64:

@@ -19,9 +19,11 @@ import pytest
 
 from jitwasm.abi import INT_REGISTERS, OVERFLOW_SLOT, call_conv
 from jitwasm.backend import cpython
+from jitwasm.backend.adapters import MOST_VALUES
 from jitwasm.backend.native import native
+from jitwasm.backend.runtime.assemble import HOT
 from jitwasm.types import FuncType
-from tests.backend.machine import Machine, signature
+from tests.backend.machine import Machine, entries, signature
 
 IDENTITY = "\n".join(
     f"define {ir} @id_{name}(ptr %vm, {ir} %a) {{\n  ret {ir} %a\n}}"
@@ -98,16 +100,27 @@ def machine() -> Machine:
     return Machine(SIMPLE)
 
 
-@pytest.fixture(scope="module", params=["first", "hot"])
+WAYS = ("generic", "thunk")
+
+
+def function_of(machine: Machine, way: str, name: str, type_: str) -> Callable[..., Any]:
+    """A function that stays with the generic entry, or one with a thunk of its type."""
+    with entries(way):
+        function = machine.function(name, type_)
+    definition = next(row for ref, row in native()._definitions._live if ref() is function)
+    generic = native()._space.symbol("jw_entry")
+    type = signature(type_)
+    is_generic = way == "generic" or len(type.params) + len(type.results) > MOST_VALUES
+    assert (definition._function == generic) == is_generic
+    return function
+
+
+@pytest.fixture(scope="module", params=WAYS)
 def calls(request: pytest.FixtureRequest, machine: Machine) -> Callable[..., Any]:
-    """Makes functions, whose thunks are of the first or of the second tier."""
+    """Makes functions that are entered in one of the ways."""
 
     def make(name: str, type_: str) -> Callable[..., Any]:
-        function = machine.function(name, type_)
-        if request.param == "hot":
-            native()._adapters.heat("thunk", signature(type_), False)
-            native().settle()
-        return function
+        return function_of(machine, request.param, name, type_)
 
     return make
 
@@ -322,12 +335,12 @@ SIGNATURES = [
 ]
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("types", SIGNATURES)
-def test_any_number_of_parameters_and_results(types: str) -> None:
+def test_any_number_of_parameters_and_results(types: str, way: str) -> None:
     text = f"{types} -> {' '.join(reversed(types.split()))}"
     type_ = signature(text)
-    machine = Machine(echo(type_))
-    function = machine.function("echo", text)
+    function = function_of(Machine(echo(type_)), way, "echo", text)
     source = random.Random(3)
     make: dict[str, Callable[[], object]] = {
         "i32": lambda: source.randrange(-(2**31), 2**31),
@@ -348,7 +361,8 @@ def test_overflow_limit_is_where_the_abi_says() -> None:
     assert [loc.slot for loc in conv.params][-2:] == [0, 1]
 
 
-def test_references_go_through_the_hooks() -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_references_go_through_the_hooks(way: str) -> None:
     class Thing:
         pass
 
@@ -372,7 +386,7 @@ def test_references_go_through_the_hooks() -> None:
     before = runtime._hooks.to_ref, runtime._hooks.from_ref
     runtime.set_hooks(to_ref=to_ref, from_ref=from_ref)
     try:
-        identity = machine.function("id_funcref", "funcref -> funcref")
+        identity = function_of(machine, way, "id_funcref", "funcref -> funcref")
         thing = Thing()
         assert identity(thing) is thing
         assert seen[-1] == ("funcref", machine.env)
@@ -460,15 +474,21 @@ def test_functions_in_garbage_cycles_go(machine: Machine) -> None:
     assert all(ref() is None for ref in alive)
 
 
-def test_frequent_calls_switch_to_better_code(machine: Machine) -> None:
-    type_ = "i32 i32 -> i32"
+def test_frequent_calls_switch_to_a_thunk() -> None:
+    # A type that nothing else here uses.
+    machine = Machine(
+        "define i32 @sub(ptr %vm, i64 %a, i64 %b) {\n"
+        "  %s = sub i64 %a, %b\n  %r = trunc i64 %s to i32\n  ret i32 %r\n}\n"
+    )
+    type_ = "i64 i64 -> i32"
+    generic = native()._space.symbol("jw_entry")
     first = machine.function("sub", type_)
     second = machine.function("sub", type_)
-    adapter = native()._adapters._adapter(("thunk", signature(type_), False))
-    for i in range(5000):
+    assert native()._adapters.code("thunk", signature(type_), False) == generic
+    for i in range(2 * HOT):
         assert first(i, 1) == i - 1
     native().settle()
-    assert adapter.hot is not None and adapter.hot.done()
+    assert native()._adapters.code("thunk", signature(type_), False) != generic
     assert first(5, 3) == second(5, 3) == machine.function("sub", type_)(5, 3) == 2
 
 
@@ -480,11 +500,13 @@ def public_api_only() -> Iterator[None]:
     layout.ints = layout.floats = layout.wrapped = False
     runtime = native()
     adapters, runtime._adapters = runtime._adapters, type(runtime._adapters)(runtime._space, None)
+    runtime._set("jw_wrapped", 0)
     try:
         yield
     finally:
         layout.ints, layout.floats, layout.wrapped = saved
         runtime._adapters = adapters
+        runtime._set("jw_wrapped", int(layout.wrapped))
 
 
 def test_layout_is_known_here() -> None:
@@ -493,16 +515,20 @@ def test_layout_is_known_here() -> None:
 
 
 @pytest.mark.usefixtures("public_api_only")
-def test_unknown_layouts_use_the_public_api() -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_unknown_layouts_use_the_public_api(way: str) -> None:
     machine = Machine(SIMPLE)
-    sub = machine.function("sub", "i32 i32 -> i32")
+    sub = function_of(machine, way, "sub", "i32 i32 -> i32")
     assert sub(5, 7) == -2
     assert sub(-(2**31), 0) == -(2**31)
     assert sub(-1, -1) == 0
     with pytest.raises(TypeError, match=r"sub\(\) argument 1"):
         sub(1.0, 2)
-    assert machine.function("three", "i32 f64 -> i32 i64 f64")(-1, -1) == (-1, -1, -1.0)
-    assert machine.function("id_f64", "f64 -> f64")(-1.0) == -1.0
+    with pytest.raises(TypeError, match=r"sub\(\) takes 2 positional arguments but 1 was given"):
+        sub(1)
+    three = function_of(machine, way, "three", "i32 f64 -> i32 i64 f64")
+    assert three(-1, -1) == (-1, -1, -1.0)
+    assert function_of(machine, way, "id_f64", "f64 -> f64")(-1.0) == -1.0
     assert "WasmFunction" in repr(sub)
 
 

@@ -18,8 +18,16 @@ from jitwasm import abi
 from jitwasm.backend.native import native
 from jitwasm.errors import Trap
 from jitwasm.trapcodes import TrapCode
-from tests.backend.machine import DIVIDE, HOST, LOAD, SPIN, Machine, signature, trap_code
+from tests.backend.machine import DIVIDE, HOST, LOAD, SPIN, Machine, entries, signature, trap_code
 from tests.backend.test_traps import run
+
+
+@pytest.fixture(autouse=True, params=["generic", "thunk"], scope="module")
+def ways(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Both ways in and out."""
+    with entries(request.param):
+        yield
+
 
 LOOP = """
 define i32 @host_loop(ptr %vm, i32 %n, i32 %work) {
@@ -695,15 +703,17 @@ def test_signal_handlers_run_while_wasm_runs() -> None:
         expected = spin(500_000_000)
         seen = []
         def handler(number, frame):
-            seen.append(divide(8, 2))
+            result = divide(8, 2)
             trap(divide, 1, 0)
             other.function("spin")(20_000_000)
+            seen.append(result)
         signal.signal(signal.SIGUSR1, handler)
         def send():
-            for _ in range(4):
-                time.sleep(0.1)
+            for count in range(4):
                 os.kill(os.getpid(), signal.SIGUSR1)
-        thread = threading.Thread(target=send)
+                while len(seen) == count:  # another one would interrupt the handler
+                    time.sleep(0.02)
+        thread = threading.Thread(target=send, daemon=True)
         thread.start()
         results = []
         while thread.is_alive():

@@ -16,30 +16,34 @@ from typing import Any
 import pytest
 
 from jitwasm.abi import call_conv
-from jitwasm.backend.host import HOT
+from jitwasm.backend.adapters import MOST_VALUES
 from jitwasm.backend.native import native
+from jitwasm.backend.runtime.assemble import HOT
 from jitwasm.errors import Trap
-from tests.backend.machine import DIVIDE, HOST, LOAD, Machine, signature
+from tests.backend.machine import DIVIDE, HOST, LOAD, Machine, entries, signature
 
 
-@pytest.fixture(params=["base", "ctypes", "fast"])
+@pytest.fixture(params=["generic", "ctypes", "fast"])
 def ways(request: pytest.FixtureRequest) -> str:
-    """How Python functions are called; "fast" is forced, however few calls there are."""
+    """How Python functions are called, however few calls there are."""
     return str(request.param)
 
 
 def bind(
     machine: Machine, type_: str, target: Callable[..., Any], ways: str, slot: int = 0
 ) -> None:
-    runtime = native()
-    if ways == "fast":
-        runtime._adapters.heat("trampoline", signature(type_), False)
-        runtime.settle()
-    machine.host(slot, type_, target, "ctypes" if ways == "ctypes" else "fast")
-    if ways == "base":
-        function = machine.keep[-1]
-        runtime._adapters._adapter(("trampoline", signature(type_), False)).users.discard(function)
-        function.switch(runtime._space.symbol("jw_host_base"))
+    with entries(ways):
+        machine.host(slot, type_, target, "ctypes" if ways == "ctypes" else "fast")
+    type = signature(type_)
+    if ways == "fast" and len(type.params) + len(type.results) > MOST_VALUES:
+        ways = "generic"
+    way = {"generic": "jw_host_call", "ctypes": "jw_host_ctypes"}.get(ways)
+    address = (
+        native()._space.symbol(way)
+        if way
+        else native()._adapters.code("trampoline", signature(type_), False)
+    )
+    assert machine.keep[-1]._env.scratch == address
 
 
 def caller(type_: str) -> Machine:
@@ -361,7 +365,8 @@ def test_host_function_is_switched_to_the_fast_path() -> None:
     for i in range(3 * HOT):
         assert call(i, 2, 3) == 2 * i + 3
     native().settle()
-    assert native()._adapters.trampoline(signature(type_)) != 0
+    fast = native()._adapters.code("trampoline", signature(type_), False)
+    assert fast != native()._space.symbol("jw_host_call")
     for i in range(10):
         assert call(i, 2, 3) == 2 * i + 3
     # Once compiled it is there from the first call on.
@@ -378,10 +383,11 @@ def test_ctypes_way_stays_if_it_is_asked_for() -> None:
     machine.host(0, type_, lambda a, b, c: b, "ctypes")
     host = machine.keep[-1]
     call = machine.function("call", type_)
+    before = host._env.scratch
     for i in range(3 * HOT):
         assert call(0, i, 0) == i
     native().settle()
-    assert host.calls == 3 * HOT
+    assert host._env.scratch == before == native()._space.symbol("jw_host_ctypes")
 
 
 def test_target_lives_as_long_as_the_host_function() -> None:

@@ -10,7 +10,7 @@ import sys
 import textwrap
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,17 @@ import pytest
 from jitwasm.backend.native import native
 from jitwasm.errors import StackOverflow, Trap
 from jitwasm.trapcodes import TrapCode
-from tests.backend.machine import DIVIDE, HOST, LOAD, PAGE, RECURSE, Machine, trap_code
+from tests.backend.machine import DIVIDE, HOST, LOAD, PAGE, RECURSE, Machine, entries, trap_code
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True, params=["generic", "thunk"], scope="module")
+def ways(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Both ways in and out."""
+    with entries(request.param):
+        yield
+
 
 MANY = """
 define void @trap(ptr %vm, i32 %code) {

@@ -1,8 +1,8 @@
 """The native runtime's own code: LLVM IR (`*.ll`) and assembly (`*.s`), in parts.
 
     core         state threads stores traps signals sampling ticks entry.s
-    conversions  what emitted code needs for converting values
-    hostcalls    the base of calls to Python functions, and calls to C functions
+    conversions  conversions of values, also those that emitted code leaves to it; values
+    calls        calls of any function type in both directions, and of C functions
     libcalls     the helpers of jitwasm.libcalls
     wasm.s       memcpy and relatives, in the arena's wasm part
 

@@ -11,6 +11,8 @@ from jitwasm.backend.irtext import expand
 __all__ = [
     "ERROR",
     "HOST_FRAME",
+    "HOT",
+    "KINDS",
     "OBJECTS",
     "REGISTERS",
     "SIGNALS",
@@ -30,12 +32,12 @@ _PARTS = {
         "ticks.ll",
         "entry.s",
     ),
-    "conversions": ("conversions.ll",),
-    "hostcalls": ("hostcalls.ll", "hostcalls.s"),
+    "conversions": ("conversions.ll", "values.ll"),
+    "calls": ("calls.ll", "hostcalls.ll", "hostcalls.s"),
     "libcalls": ("libcalls.ll",),
     "wasm": ("wasm.s",),
 }
-OBJECTS = {"runtime": ("core", "conversions", "hostcalls", "libcalls"), "wasm": ("wasm",)}
+OBJECTS = {"runtime": ("core", "conversions", "calls", "libcalls"), "wasm": ("wasm",)}
 """The objects of the runtime and the parts of each; `wasm` is loaded among wasm code."""
 
 ERROR = -0x7FFF_5AFE_DEAD_0001
@@ -52,7 +54,15 @@ REGISTERS = ("rbx", "rbp", "r12", "r13", "r14", "r15", "rsp", "rip")
 """What an activation and a trap's record hold, in this order."""
 
 HOST_FRAME = {"env": 0, "ints": 8, "floats": 48, "size": 184}
-"""What `jw_host_base` makes on the stack: the argument registers, where results go too."""
+"""The argument registers in memory, where results go too: what host calls make on the stack, and
+what `jw_enter_frame` takes."""
+
+KINDS = {name: number for number, name in enumerate(("i32", "i64", "f32", "f64", "v128", "ref"))}
+"""Of values, in a ValuePlace."""
+
+HOT = 1024
+"""A power of two: after so many calls of one function its adapter is reported, and again after as
+many more."""
 
 SIGNALS = {"SIGILL": 4, "SIGBUS": 7, "SIGFPE": 8, "SIGSEGV": 11, "SIGURG": 23}
 
@@ -65,6 +75,8 @@ _CONSTANTS = {
     **SIGNALS,
     **{f"context.{name}": 40 + 8 * i for i, name in enumerate(_CONTEXT)},
     **{f"registers.{name}": 8 * i for i, name in enumerate(REGISTERS)},
+    **{f"Kind.{name}": number for name, number in KINDS.items()},
+    "HOT_MASK": HOT - 1,
     **{f"frame.{name}": offset for name, offset in HOST_FRAME.items()},
     "ERROR": ERROR,
     "RED_ZONE": RED_ZONE,

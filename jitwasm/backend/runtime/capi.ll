@@ -62,6 +62,7 @@ declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)
 declare ptr @PySequence_Tuple(ptr)
 declare ptr @PyTuple_GetItem(ptr, i64)
 declare ptr @PyTuple_New(i64)
+declare i32 @PyTuple_SetItem(ptr, i64, ptr)
 declare i64 @PyTuple_Size(ptr)
 declare i64 @PyType_GetFlags(ptr)
 declare void @Py_DecRef(ptr)
@@ -69,6 +70,7 @@ declare void @Py_IncRef(ptr)
 
 ; entry.s. jw_enter is called with the prototype of the function to enter, and the activation.
 @jw_enter = external dso_local global i8
+declare void @jw_enter_frame(ptr, ptr)
 declare void @jw_exchange(ptr, ptr, ptr)
 declare void @jw_interrupt()
 declare void @jw_jump(ptr) noreturn

@@ -40,6 +40,35 @@ movq (%rsp), %r11
 movq %r11, <registers.rip>(%r10)
 jmpq *<Activation.pc>(%r10)
 
+# The same for any function type, as an ordinary function: the argument registers come from a frame
+# (%rdi), and results go there. Activation in %rsi.
+function jw_enter_frame
+pushq %rbx
+movq %rdi, %rbx
+movq %rsi, %r10
+movq <frame.env>(%rbx), %rdi
+movq <frame.ints>(%rbx), %rsi
+movq <frame.ints>+8(%rbx), %rdx
+movq <frame.ints>+16(%rbx), %rcx
+movq <frame.ints>+24(%rbx), %r8
+movq <frame.ints>+32(%rbx), %r9
+movaps <frame.floats>(%rbx), %xmm0
+movaps <frame.floats>+16(%rbx), %xmm1
+movaps <frame.floats>+32(%rbx), %xmm2
+movaps <frame.floats>+48(%rbx), %xmm3
+movaps <frame.floats>+64(%rbx), %xmm4
+movaps <frame.floats>+80(%rbx), %xmm5
+movaps <frame.floats>+96(%rbx), %xmm6
+movaps <frame.floats>+112(%rbx), %xmm7
+callq jw_enter
+movq %rax, <frame.ints>(%rbx)
+movq %rdx, <frame.ints>+8(%rbx)
+movq %rcx, <frame.ints>+16(%rbx)
+movaps %xmm0, <frame.floats>(%rbx)
+movaps %xmm1, <frame.floats>+16(%rbx)
+popq %rbx
+ret
+
 # Activation in %rdi.
 function jw_jump
 restore %rdi

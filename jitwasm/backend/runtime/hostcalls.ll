@@ -1,32 +1,14 @@
-; The base of host calls: what jw_host_base and jw_host_ctypes (hostcalls.s) do with the registers
-; they have put in a frame. A hook in Python (host.py) does all the rest for any function type. It
-; returns None, or the exception to raise, so that no frame of ours shows in the traceback.
+; Calls of Python functions through a ctypes callback: what jw_host_ctypes (hostcalls.s) does with
+; the registers that it has put in a frame. A hook in Python (host.py) does all the rest for any
+; function type. It returns None, or the exception to raise, so that no frame of ours shows in the
+; traceback.
 ;
-; Called through ctypes, an exception that gets out of the hook would be swallowed. Nearly all of
-; those are avoided by looking first for what may raise at its start: signal handlers, and the
-; recursion limit, which the probe tests. What is left is a signal within some nanoseconds.
+; An exception that gets out of the hook would be swallowed. Nearly all of those are avoided by
+; looking first for what may raise at its start: signal handlers, and the recursion limit, which the
+; probe tests. What is left is a signal within some nanoseconds.
 
 @jw_results_format = text "OOL"
-@jw_dispatch_format = text "K"
 
-; Through the C API.
-define void @jw_host_dispatch(ptr %frame) {
-entry:
-  call void @jw_leave_for_host(ptr %frame)
-  %hook = load ptr, ptr @jw_hook_dispatch
-  %outcome = call ptr (ptr, ptr, ...) @PyObject_CallFunction(
-      ptr %hook, ptr @jw_dispatch_format, ptr %frame)
-  %failed = icmp eq ptr %outcome, null
-  br i1 %failed, label %raised, label %done
-raised:
-  call void @jw_raise_pending()
-  unreachable
-done:
-  call void @jw_return_from_host(ptr %outcome)
-  ret void
-}
-
-; Through a ctypes callback.
 define void @jw_ctypes_dispatch(ptr %frame) {
 entry:
   call void @jw_leave_for_host(ptr %frame)
@@ -56,11 +38,12 @@ done:
   ret void
 }
 
-define void @jw_leave_for_host(ptr %frame) {
+; To a host function, with the stack pointer about %here: stack, activation, GIL.
+define void @jw_leave_for_host(ptr %here) {
 entry:
   %ts = call ptr @jw_thread()
   %act = get %ts ThreadState.top
-  %sp = ptrtoint ptr %frame to i64
+  %sp = ptrtoint ptr %here to i64
   %limit = get %ts ThreadState.stack_limit
   %room = icmp ugt i64 %sp, %limit
   br i1 %room, label %leave, label %no_stack
@@ -86,6 +69,13 @@ raised:
   unreachable
 returned:
   call void @Py_DecRef(ptr %outcome)
+  call void @jw_back_from_host()
+  ret void
+}
+
+; A host function has returned: wasm code goes on.
+define void @jw_back_from_host() {
+entry:
   %ts = call ptr @jw_thread()
   %act = get %ts ThreadState.top
   set 0, %act Activation.in_host

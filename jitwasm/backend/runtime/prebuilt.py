@@ -3,7 +3,7 @@
 They are for any x86-64 processor and any version of Python: what depends on either is found when
 they are loaded. Their names carry a digest of all they are made from, so that an object of other
 sources is never used. A source tree that was not built compiles them when they are first needed,
-as fast as LLVM can.
+as fast as LLVM can; `python -m jitwasm.backend.runtime.prebuilt` builds them in place.
 """
 
 from __future__ import annotations
@@ -64,3 +64,7 @@ def build(folder: Path) -> list[Path]:
         path.write_bytes(compile_object(name, _BUILD_LEVEL))
         made.append(path)
     return made
+
+
+if __name__ == "__main__":
+    build(_FOLDER)

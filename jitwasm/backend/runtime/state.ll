@@ -4,6 +4,7 @@
 @jw_main_tid = global i64 0             ; kernel id of Python's main thread
 @jw_altstack_size = global i64 0
 @jw_has_xsave = global i64 0            ; whether jw_interrupt can save the registers
+@jw_wrapped = global i64 0              ; whether a builtin's self is read inline
 @jw_generation = global i64 0           ; how many forks led here
 @jw_code_lo = global i64 0              ; wasm code, in the arena
 @jw_code_hi = global i64 0
@@ -22,7 +23,7 @@
 @jw_hook_arity = global ptr null
 @jw_hook_refuse = global ptr null
 @jw_hook_results = global ptr null
-@jw_hook_dispatch = global ptr null
+@jw_hook_hot_host = global ptr null
 @jw_hook_probe = global ptr null
 @jw_hook_to_ref = global ptr null
 @jw_hook_from_ref = global ptr null

@@ -1,0 +1,57 @@
+"""Descriptions of function types for the native runtime's generic calls (runtime/calls.ll)."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Iterator, Sequence
+
+from jitwasm.abi import OVERFLOW_SLOT, SIGNATURE, VALUE_PLACE, Loc, call_conv
+from jitwasm.backend.runtime.assemble import HOST_FRAME, KINDS
+from jitwasm.types import FuncType, RefType
+
+__all__ = ["far_slots", "places_of", "signature_of"]
+
+
+def places_of(locs: Sequence[Loc]) -> Iterator[tuple[int, bool]]:
+    """Where values lie: an offset, and whether it is in the overflow area, not in a frame."""
+    next_int, next_float = HOST_FRAME["ints"], HOST_FRAME["floats"]
+    for loc in locs:
+        if loc.slot is not None:
+            yield OVERFLOW_SLOT * loc.slot, True
+        elif loc.type.is_float:
+            yield next_float, False
+            next_float += 16
+        else:
+            yield next_int, False
+            next_int += 8
+
+
+@functools.cache
+def _signature(type_: FuncType, release_gil: bool) -> ctypes.Array[ctypes.c_uint64]:
+    conv = call_conv(type_)
+    types = (*type_.params, *type_.results)
+    words = [len(type_.params), len(type_.results), any(t.is_ref for t in types), release_gil]
+    assert (SIGNATURE.size, VALUE_PLACE.size) == (32, 32)
+    for locs in (conv.params, conv.results):
+        for loc, (offset, far) in zip(locs, places_of(locs), strict=True):
+            # Types are interned for ever, so that an address will do.
+            reference = id(loc.type) if isinstance(loc.type, RefType) else 0
+            kind = KINDS["ref"] if reference else KINDS[loc.type.name]
+            words += [kind, offset, far, reference]
+    return (ctypes.c_uint64 * len(words))(*words)
+
+
+def signature_of(type_: FuncType, release_gil: bool = False) -> int:
+    """The address of the Signature of a function type, which stays for ever."""
+    return ctypes.addressof(_signature(type_, release_gil))
+
+
+def far_slots(type_: FuncType) -> tuple[int, int]:
+    """For a C function: slots in the overflow area, and the first one of them with an integer.
+
+    The second is the number of slots if none has.
+    """
+    far = [loc for loc in call_conv(type_).params if loc.slot is not None]
+    integer = next((loc.slot for loc in far if not loc.type.is_float), None)
+    return len(far), len(far) if integer is None else integer
