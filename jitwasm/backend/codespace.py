@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from jitwasm.backend import cpython, libc
 from jitwasm.backend.arena import CodeArena
 from jitwasm.backend.loader import CodeImage, Describe, ImageMap, Resolve, load_image
-from jitwasm.backend.runtime.prebuilt import compile_object, prebuilt_object
+from jitwasm.backend.runtime.prebuilt import compile_object, prebuilt_object, source_digest
+from jitwasm.diskcache import cache_key, process_cache
 from jitwasm.libcalls import LIBCALLS
 
 __all__ = ["CodeSpace"]
@@ -71,4 +72,13 @@ class CodeSpace:
 
 
 def _object(name: str) -> bytes:
-    return prebuilt_object(name) or compile_object(name)
+    data = prebuilt_object(name)
+    if data is None:
+        cache = process_cache()
+        key = cache_key("runtime", name, source_digest())
+        data = cache.get(key) if cache is not None else None
+        if data is None:
+            data = compile_object(name)
+            if cache is not None:
+                cache.put(key, data)
+    return data
