@@ -22,7 +22,6 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 from jitwasm.types import FuncType, ValType
 
@@ -152,7 +151,7 @@ RTT = Struct(
     "RTT",
     ("kind", "i32", "0 function, 1 structure, 2 array"),
     ("depth", "i32", "number of supertypes"),
-    ("object", "ptr", "PyObject* of the DefType, kept alive for ever"),
+    ("object", "ptr", "PyObject* of the DefType, which owns this record"),
     ("display", "word[8]", "supertypes by depth, from the root; itself at `depth` where < 8"),
 )
 
@@ -262,9 +261,17 @@ class CallConv:
         return f"{self.ret_ir} ({', '.join(('ptr', *self.param_ir))})"
 
 
-@cache
 def call_conv(type_: FuncType) -> CallConv:
     """The calling convention of a function type."""
+    known: CallConv | None = type_.__dict__.get("_call_conv")
+    if known is None:
+        known = _call_conv(type_)
+        # Kept by the type: a cache beside it would keep both for ever.
+        object.__setattr__(type_, "_call_conv", known)
+    return known
+
+
+def _call_conv(type_: FuncType) -> CallConv:
     params = _assign_params(type_.params)
     results = _assign_results(type_.results)
     in_registers = tuple(loc.type for loc in results if loc.slot is None)

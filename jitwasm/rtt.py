@@ -1,13 +1,15 @@
-"""Run-time types: the immortal native record of each defined type.
+"""Run-time types: the native record of each defined type.
 
 Equal types are one `DefType` object (see types.py), so they share one record and compiled code
-compares addresses. A record lives as long as the process: code images, tables and funcrefs of any
-store may hold its address.
+compares addresses. A record lives as long as its type: whatever holds its address (an instance's
+vmctx, a FuncRef, a tag) belongs to something that holds the type.
 """
 
 from __future__ import annotations
 
 import ctypes
+import os
+import threading
 
 from jitwasm.abi import RTT
 from jitwasm.block import Block
@@ -20,14 +22,21 @@ HOST_KIND = 3
 """`kind` of the boxes of host objects (externref): no defined type has it."""
 
 _DISPLAY = 8
-_records: dict[DefType, Block] = {}  # pure cache: a record is a function of its type
+_lock = threading.RLock()
+os.register_at_fork(
+    before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
+)
 
 
 def rtt_address(type_: DefType) -> int:
     """The address of a defined type's record."""
-    found = _records.get(type_)
+    found = type_.record
     if found is None:
-        found = _records.setdefault(type_, _build(type_))
+        with _lock:
+            if type_.record is None:
+                type_.record = _build(type_)
+            found = type_.record
+    assert isinstance(found, Block)
     return found.address
 
 
@@ -53,7 +62,7 @@ def _build(type_: DefType) -> Block:
     # Longer than the declared display where the chain is: depth says how far it goes.
     block = Block(max(RTT.size, RTT.offset["display"] + 8 * len(chain)))
     block.words[0] = _KINDS[type(type_.comp)] | type_.depth << 32
-    block.words[RTT.offset["object"] // 8] = id(type_)  # kept alive by `_records`
+    block.words[RTT.offset["object"] // 8] = id(type_)  # which owns the block
     first = RTT.offset["display"] // 8
     for depth, ancestor in enumerate(chain):
         own = block.address if ancestor is type_ else rtt_address(ancestor)

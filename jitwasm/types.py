@@ -1,13 +1,16 @@
 """Value, reference, function and external types (specification: Structure, "Types").
 
-Types are interned process-wide: two equal types are the same object, so `is` compares them, also
-across modules. A defined type (`DefType`) is named by the *structure* of its recursion group, as
-the specification's "rolling" and "unrolling" say, so iso-recursive equality is identity too.
+Types are interned process-wide: two equal types that are alive are the same object, so `is`
+compares them, also across modules. A defined type (`DefType`) is named by the *structure* of its
+recursion group, as the specification's "rolling" and "unrolling" say, so iso-recursive equality is
+identity too.
 """
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -222,18 +225,32 @@ class DefType:
         supertype: its declared supertype, or None.
         depth: length of the chain of supertypes above it.
         group: the group's structure (with `RecRef`s), the key of its identity.
+        siblings: keeps the group's defined types alive together.
+        record: the native record of the type, once there is one (rtt.py).
     """
 
-    __slots__ = ("comp", "depth", "final", "group", "index", "supertype")
+    __slots__ = (
+        "__weakref__",
+        "comp",
+        "depth",
+        "final",
+        "group",
+        "index",
+        "record",
+        "siblings",
+        "supertype",
+    )
 
     comp: CompType
     supertype: DefType | None
+    siblings: object
 
     def __init__(self, group: tuple[SubType, ...], index: int) -> None:
         self.group = group
         self.index = index
         self.final = group[index].final
         self.depth = 0
+        self.record: object = None
 
     def __str__(self) -> str:
         return str(self.group[self.index].comp)
@@ -253,28 +270,57 @@ class DefType:
         return False
 
 
-# Hash-consing: pure caches of immutable values, so that equality is identity.
+# Hash-consing: pure caches of immutable values, so that equality is identity. They hold their
+# values weakly, and keys that do not lead to them: a type may refer to itself. Where a key has the
+# `id` of a type, that type lives as long as the value, which refers to it.
 _intern_lock = threading.RLock()
-_func_types: dict[tuple[tuple[ValType, ...], tuple[ValType, ...]], FuncType] = {}
-_ref_types: dict[tuple[bool, object], RefType] = {}
-_groups: dict[tuple[SubType, ...], tuple[DefType, ...]] = {}
+os.register_at_fork(
+    before=_intern_lock.acquire,
+    after_in_parent=_intern_lock.release,
+    after_in_child=_intern_lock.release,
+)
+_func_types: weakref.WeakValueDictionary[tuple[tuple[int, ...], tuple[int, ...]], FuncType] = (
+    weakref.WeakValueDictionary()
+)
+_ref_types: weakref.WeakValueDictionary[tuple[bool, object], RefType] = (
+    weakref.WeakValueDictionary()
+)
+_groups: weakref.WeakValueDictionary[tuple[SubType, ...], _Group] = weakref.WeakValueDictionary()
+
+
+class _Group:
+    """The defined types of a recursion group, which keep it alive."""
+
+    __slots__ = ("__weakref__", "members")
+
+    def __init__(self, group: tuple[SubType, ...]) -> None:
+        self.members = members = tuple(DefType(group, i) for i in range(len(group)))
+        for defined, sub in zip(members, group, strict=True):
+            parent = sub.supertype
+            defined.supertype = members[parent.index] if isinstance(parent, RecRef) else parent
+            defined.comp = _unroll_comp(sub.comp, members)
+            defined.siblings = self
+        for defined in members:
+            defined.depth = _depth(defined)
 
 
 def func_type(params: Sequence[ValType], results: Sequence[ValType]) -> FuncType:
     """The one `FuncType` object with these parameters and results."""
-    key = (tuple(params), tuple(results))
+    key = (tuple(map(id, params)), tuple(map(id, results)))
     found = _func_types.get(key)
     if found is None:
-        found = _func_types.setdefault(key, FuncType(*key))
+        with _intern_lock:
+            found = _func_types.setdefault(key, FuncType(tuple(params), tuple(results)))
     return found
 
 
 def ref_type(nullable: bool, heap: str | DefType | RecRef) -> RefType:
     """The one `RefType` object with this nullability and heap type."""
-    key = (nullable, heap)
+    key = (nullable, id(heap) if isinstance(heap, DefType) else heap)
     found = _ref_types.get(key)
     if found is None:
-        found = _ref_types.setdefault(key, RefType(nullable, heap))
+        with _intern_lock:
+            found = _ref_types.setdefault(key, RefType(nullable, heap))
     return found
 
 
@@ -284,18 +330,13 @@ def intern_group(group: Sequence[SubType]) -> tuple[DefType, ...]:
     Members refer to each other by `RecRef`, to earlier types by `DefType`.
     """
     key = tuple(group)
-    with _intern_lock:
-        found = _groups.get(key)
-        if found is None:
-            found = tuple(DefType(key, i) for i in range(len(key)))
-            for defined, sub in zip(found, key, strict=True):
-                parent = sub.supertype
-                defined.supertype = found[parent.index] if isinstance(parent, RecRef) else parent
-                defined.comp = _unroll_comp(sub.comp, found)
-            for defined in found:
-                defined.depth = _depth(defined)
-            _groups[key] = found
-    return found
+    found = _groups.get(key)
+    if found is None:
+        with _intern_lock:
+            found = _groups.get(key)
+            if found is None:
+                found = _groups.setdefault(key, _Group(key))
+    return found.members
 
 
 def _member(group: tuple[SubType, ...], index: int) -> DefType:
