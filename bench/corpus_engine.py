@@ -8,7 +8,9 @@ give get a stub that returns zeros, as with the other engines of the harness.
 from __future__ import annotations
 
 import io
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -27,12 +29,14 @@ class RT:
     def __init__(self, module: jitwasm.Module, driver: ModuleType) -> None:
         self.memory: jitwasm.Memory | None = None
         self.out, self.err = io.BytesIO(), io.BytesIO()
+        self._folder = tempfile.TemporaryDirectory()
+        self.dirs: dict[str, str] = {}
         given = driver.imports(self) if hasattr(driver, "imports") else {}
         imports: dict[str, dict[str, object]] = {}
         if any(i.module.startswith("wasi_") for i in module.imports()) and not getattr(
             driver, "NOWASI", False
         ):
-            self.wasi = _wasi_of(driver, self.out, self.err)
+            self.wasi = self._wasi_of(driver)
             imports.update({name: dict(fields) for name, fields in self.wasi.imports.items()})
         for wanted in module.imports():
             fields = imports.setdefault(wanted.module, {})
@@ -46,6 +50,23 @@ class RT:
                 if isinstance(value, jitwasm.Memory):
                     self.memory = value
                     break
+
+    def _wasi_of(self, driver: ModuleType) -> jitwasm.Wasi:
+        options = getattr(driver, "WASI", None) or {}
+        if callable(options):
+            options = options()
+        for guest, files in options.get("dirs", {}).items():
+            self.dirs[guest] = folder = tempfile.mkdtemp(dir=self._folder.name)
+            for name, data in (files or {}).items():
+                Path(folder, name).write_bytes(data)
+        return jitwasm.Wasi(
+            args=options.get("args", ["prog"]),
+            env=options.get("env"),
+            stdin=options.get("stdin"),
+            stdout=self.out,
+            stderr=self.err,
+            dirs=dict(self.dirs),
+        )
 
     def _import(self, wanted: Any, given: Any) -> object:
         if wanted.kind == "function":
@@ -119,25 +140,10 @@ class RT:
 
     def close(self) -> None:
         del self.instance, self.exports, self.memory
+        self._folder.cleanup()
 
 
 def _stub(type_: Any) -> Callable[..., object]:
     zeros = tuple(_ZEROS[str(t)] for t in type_.results)
     value = None if not zeros else zeros[0] if len(zeros) == 1 else zeros
     return lambda *args: value
-
-
-def _wasi_of(driver: ModuleType, out: io.BytesIO, err: io.BytesIO) -> jitwasm.Wasi:
-    options = getattr(driver, "WASI", None) or {}
-    if callable(options):
-        options = options()
-    return jitwasm.Wasi(
-        args=options.get("args", ["prog"]),
-        env=options.get("env"),
-        stdin=options.get("stdin"),
-        stdout=out,
-        stderr=err,
-        dirs={
-            guest: {} if host is None else host for guest, host in options.get("dirs", {}).items()
-        },
-    )

@@ -17,6 +17,11 @@ class Exporter(Unpicklable):
 
     exports: Exports
 
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "exports" and hasattr(self, name):
+            raise AttributeError("the exports of an instance cannot be exchanged")
+        object.__setattr__(self, name, value)
+
 
 class Exports(Unpicklable, Mapping[str, Any]):
     """A frozen namespace: `exports.name` and `exports["name"]`, in the module's order.

@@ -179,6 +179,8 @@ class CompiledModule:
             raise TypeError(f"a section's name is a str, not {type(name).__name__}")
         return [row.payload for row in self.info.custom_sections if row.name == name]
 
+    customSections = custom_sections  # as in `WebAssembly.Module.customSections(module, name)`
+
     def image(self) -> CodeImage:
         """The machine code, loaded into executable memory on first use (internal)."""
         with self._lock:

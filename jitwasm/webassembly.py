@@ -167,6 +167,10 @@ class WebAssembly:
         >>> result.instance.exports.exported_func()
     """
 
+    def __new__(cls) -> WebAssembly:
+        """Raises TypeError: it is a namespace."""
+        raise TypeError("WebAssembly is a namespace: it is neither called nor instantiated")
+
     Module = Module
     Instance = Instance
     Memory = Memory
