@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import weakref
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jitwasm.abi import FUNCREF, VMLayout, function_symbol
-from jitwasm.backend.baseline.stubs import lazy_symbol
+from jitwasm.abi import FUNCREF, VMLayout
 from jitwasm.block import Block
 from jitwasm.frontend.moduleinfo import ModuleInfo
 from jitwasm.module import CompiledModule
@@ -48,30 +48,25 @@ def blueprint_of(module: CompiledModule) -> Blueprint:
     """The blueprint of a module, made with its first instance."""
     found = _blueprints.get(module)
     if found is None:
-        found = _blueprints.setdefault(module, _build(module.info, module.image().symbols))
+        found = _blueprints.setdefault(module, _build(module.info, module.entry_points()))
     return found
 
 
-def _build(info: ModuleInfo, symbols: dict[str, int]) -> Blueprint:
+def _build(info: ModuleInfo, codes: Sequence[int]) -> Blueprint:
     layout = info.layout
     vmctx = Block(layout.size)
     for typeidx, type_ in enumerate(info.types):
         vmctx.words[layout.type_rtt(typeidx) // 8] = rtt_address(type_)
-    defined = range(info.imported_functions, len(info.functions))
-    if defined:
-        # A function that has not been compiled has a stub for its slot, apart from its own symbol.
-        codes = array(
-            "Q",
-            [symbols.get(lazy_symbol(i)) or symbols[function_symbol(i)] for i in defined],
-        )
-        first = layout.function_slot(defined.start) // 8
-        vmctx.words[first : first + len(codes)] = memoryview(codes).cast("B").cast("Q")
+    first = info.imported_functions
+    if codes:
+        slot = layout.function_slot(first) // 8
+        vmctx.words[slot : slot + len(codes)] = memoryview(array("Q", codes)).cast("B").cast("Q")
     exported = {e.index for e in info.exports if e.kind == "function"}
     started = set() if info.start is None else {info.start}
-    named = [i for i in sorted(info.declared_functions | exported | started) if i in defined]
+    named = [i for i in sorted(info.declared_functions | exported | started) if i >= first]
     funcrefs = array("Q", bytes(FUNCREF.size * len(named)))
     for field, values in (
-        ("code", [symbols[function_symbol(funcidx)] for funcidx in named]),
+        ("code", [codes[funcidx - first] for funcidx in named]),
         ("type", [rtt_address(info.functions[funcidx]) for funcidx in named]),
         ("funcidx", named),
     ):

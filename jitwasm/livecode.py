@@ -10,27 +10,37 @@ long as the module's image, since threads may be running it.
 from __future__ import annotations
 
 import bisect
+import functools
+import importlib
 import threading
+import time
 import weakref
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from jitwasm.abi import function_symbol
-from jitwasm.backend.baseline.compiler import Unsupported
-from jitwasm.backend.baseline.objectfile import write_object
-from jitwasm.backend.baseline.stubs import lazy_symbol, stub_object
+from jitwasm.backend.baseline.stubs import LAZY, STUB, stub_code
 from jitwasm.backend.native import CodeImage, FrameInfo, native
 from jitwasm.block import write_word
+from jitwasm.codecache import CodeRecord
 from jitwasm.config import Config
 from jitwasm.frontend.events import FunctionBody
 from jitwasm.frontend.moduleinfo import ModuleInfo
 from jitwasm.module import InstanceCode, TierCounts
-from jitwasm.tiers import FunctionCompilers
+from jitwasm.storedcode import OptimizedCode
 from jitwasm.types import I32, I64, func_type
 
-__all__ = ["LiveCode", "OptimizedCode", "StoredCode", "Tier", "reset_locks"]
+if TYPE_CHECKING:
+    from jitwasm.tiers import FunctionCompilers
+
+__all__ = ["LiveCode", "Tier", "reset_locks"]
+
+SAVE_SECONDS = 2.0
+"""What has been compiled goes to the cache when another function is compiled so long after the last
+time, when nothing is left to be optimised, and at exit."""
+_ALIGN = 16
 
 
 class Tier(IntEnum):
@@ -39,29 +49,6 @@ class Tier(IntEnum):
     NONE = 0
     BASELINE = 1
     OPTIMIZED = 2
-
-
-@dataclass(frozen=True)
-class OptimizedCode:
-    """An object of optimised code: it defines `f<idx>` for each of these functions."""
-
-    funcidxs: tuple[int, ...]
-    data: bytes
-
-
-@dataclass(frozen=True)
-class StoredCode:
-    """What is worth keeping of a module's code. Plain data.
-
-    Attributes:
-        baseline: machine code of the one-pass compiler, by function index; position-independent.
-        optimized: objects; where several define a function, the last one counts.
-        hot: functions that took time, the hottest first.
-    """
-
-    baseline: Mapping[int, bytes] = field(default_factory=dict)
-    optimized: Sequence[OptimizedCode] = ()
-    hot: Sequence[int] = ()
 
 
 class LiveCode:
@@ -81,8 +68,7 @@ class LiveCode:
         info: ModuleInfo,
         config: Config,
         bodies: Mapping[int, tuple[int, int]],
-        objects: Sequence[bytes] = (),
-        stored: StoredCode | None = None,
+        record: CodeRecord,
         watch: Callable[[LiveCode], None] | None = None,
     ) -> None:
         """Prepare the code; nothing is loaded before `image` is called.
@@ -91,51 +77,66 @@ class LiveCode:
             data: the module's bytes.
             info, config: see above.
             bodies: see above.
-            objects: code of the baseline tier that defines all functions, if it was compiled at
-                once.
-            stored: code from earlier runs with the same module and configuration.
+            record: what code there is, also from earlier runs with the same module and
+                configuration; gets what is compiled.
             watch: called with this object, often, while there is something to optimise.
         """
         self.info, self.config, self.bodies = info, config, bodies
         self.called: list[int] = []
-        self.hot: list[int] = []
+        self.hot = record.hot
         self._data = data
-        self._objects = objects
+        self._record = record
         self._watch = watch
-        self._compilers = FunctionCompilers(info, config)
         self._first = info.imported_functions
         count = len(info.functions) - self._first
         self._tiers = bytearray(count)
         self._codes = array("Q", bytes(8 * count))  # what the slots hold, function by function
-        self._baseline: dict[int, bytes] = dict(stored.baseline) if stored else {}
-        self._optimized: list[OptimizedCode] = list(stored.optimized) if stored else []
-        if stored:
-            self.hot += stored.hot
+        self._stubs: Sequence[int] = ()
         self._images: list[CodeImage] = []
         self._starts: list[tuple[int, int, int]] = []  # unoptimised code: (start, end, funcidx)
         self._contexts: weakref.WeakSet[InstanceCode] = weakref.WeakSet()
         self._describe: Callable[[str], FrameInfo | None] = _nameless
         self._lock = threading.RLock()
+        self._saved = time.monotonic()
         _all.add(self)
+        weakref.finalize(self, record.save_quietly)  # at exit too
 
     # -- making code ----------------------------------------------------------------------------
 
     def image(self, describe: Callable[[str], FrameInfo | None]) -> CodeImage:
-        """The stubs of all functions. The image keeps the functions' code alive."""
+        """The stubs of all functions and the code there is.
+
+        The image keeps the functions' code alive.
+        """
         self._describe = describe
-        runtime = native()
+        runtime, layout, record = native(), self.info.layout, self._record
         # No fast path: it would have to be compiled for a few thousand calls.
         host = runtime.host_function(func_type((I32, I64), (I64,)), self._enter, 0, 0, "ctypes")
-        image = runtime.load([stub_object(self.info.layout, host.code, host.env)], describe)
+        code, start = stub_code(layout, host.code, host.env)
+        places = []
+        for funcidx, function in record.baseline.items():
+            code += bytes(-len(code) % _ALIGN)
+            places.append((len(code), len(code) + len(function), funcidx))
+            code += function
+        symbols = functools.partial(_symbols, self._first, start, len(self._codes), places)
+        image = runtime.load_code(code, symbols, describe)
         image.owner = (self, host)
+        first = image.lo + start
         with self._lock:
-            for place in range(len(self._codes)):
-                self._codes[place] = image.symbols[lazy_symbol(self._first + place)]
-            if self._objects:
-                self._add_baseline(runtime.load(self._objects, describe))
-            for row in self._optimized:
+            self._stubs = range(first, first + STUB * len(self._codes), STUB)
+            self._codes[:] = array(
+                "Q", range(first + LAZY, first + LAZY + len(self._stubs) * STUB, STUB)
+            )
+            self._add_baseline([(image.lo + at, image.lo + end, i) for at, end, i in places])
+            if record.objects or record.fallbacks:
+                self._load_objects([*record.objects, *record.fallbacks.values()])
+            for row in record.optimized:
                 self._use(row)
         return image
+
+    def entry_points(self) -> Sequence[int]:
+        """Where the functions are entered by whoever keeps pointers to them: the stubs."""
+        return self._stubs
 
     def _enter(self, funcidx: int, vmctx: int) -> int:
         """A function is called through a slot that does not lead to its code yet."""
@@ -143,25 +144,44 @@ class LiveCode:
         with self._lock:
             if self._tiers[place] == Tier.NONE:
                 self.called.append(funcidx)
-                self._add_baseline(self._compile(funcidx))
+                self._compile(funcidx)
             address = self._codes[place]
             write_word(vmctx + self.info.layout.function_slot(funcidx), address)
+        self._save_if_due()
         if self._watch is not None:
             self._watch(self)
         return address
 
-    def _compile(self, funcidx: int) -> CodeImage:
-        code = self._baseline.get(funcidx)
-        if code is None:
-            body = self.body(funcidx)
-            try:
-                code = self._baseline[funcidx] = self._compilers.compile(body)
-            except Unsupported:
-                return native().load([self._compilers.fall_back(body)], self._describe)
-        return native().load([write_object([(function_symbol(funcidx), code)])], self._describe)
+    def _save_if_due(self) -> None:
+        now = time.monotonic()
+        if now - self._saved > SAVE_SECONDS:
+            self._record.save_quietly()
+            self._saved = time.monotonic()
 
-    def _add_baseline(self, image: CodeImage) -> None:
-        """Note the code of functions that have none yet. The lock is held."""
+    def _compile(self, funcidx: int) -> None:
+        """Compile a function that has no code yet. The lock is held."""
+        body = self.body(funcidx)
+        code = self._compilers.compile(body)
+        if code is None:
+            data = self._record.fallbacks[funcidx] = self._compilers.fall_back(body)
+            self._load_objects([data])
+            return
+        self._record.baseline[funcidx] = code
+        symbols = {function_symbol(funcidx): 0}
+        image = native().load_code(code, lambda: symbols, self._describe)
+        self._images.append(image)
+        self._add_baseline([(image.lo, image.lo + len(code), funcidx)])
+
+    @functools.cached_property
+    def _compilers(self) -> FunctionCompilers:
+        # Not at import: where all code comes from the cache, no compiler is ever loaded.
+        tiers = importlib.import_module("jitwasm.tiers")
+        compilers: FunctionCompilers = tiers.FunctionCompilers(self.info, self.config)
+        return compilers
+
+    def _load_objects(self, objects: Sequence[bytes]) -> None:
+        """Load code that is not optimised, of functions that have none. The lock is held."""
+        image = native().load(objects, self._describe)
         self._images.append(image)
         rows = sorted(
             (at, int(name[1:]))
@@ -169,11 +189,18 @@ class LiveCode:
             if name[0] == "f" and name[1:].isdecimal()
         )
         ends = [at for at, _ in rows[1:]] + [image.hi]
-        for (at, funcidx), end in zip(rows, ends, strict=True):
+        self._add_baseline([(at, end, i) for (at, i), end in zip(rows, ends, strict=True)])
+
+    def _add_baseline(self, rows: Sequence[tuple[int, int, int]]) -> None:
+        """Note the code of functions that have none yet: (start, end, funcidx)."""
+        for start, _, funcidx in rows:
             place = funcidx - self._first
-            self._codes[place] = at
+            self._codes[place] = start
             self._tiers[place] = Tier.BASELINE
-            bisect.insort(self._starts, (at, end, funcidx))
+        if len(rows) == 1:
+            bisect.insort(self._starts, rows[0])
+        else:
+            self._starts = sorted([*self._starts, *rows])
 
     def body(self, funcidx: int) -> FunctionBody:
         """A function's body."""
@@ -193,7 +220,7 @@ class LiveCode:
     def install(self, code: OptimizedCode) -> None:
         """Put optimised code to use, in all instances and those to come."""
         with self._lock:
-            self._optimized.append(code)
+            self._record.optimized.append(code)
             self._use(code)
 
     def _use(self, code: OptimizedCode) -> None:
@@ -235,10 +262,9 @@ class LiveCode:
         """How many functions have code of any tier."""
         return len(self._tiers) - self._tiers.count(Tier.NONE)
 
-    def stored(self) -> StoredCode:
-        """What is worth keeping, as of now. Code given as `objects` is not repeated."""
-        with self._lock:
-            return StoredCode(dict(self._baseline), tuple(self._optimized), tuple(self.hot))
+    def save(self) -> None:
+        """Let later processes have what has been compiled: called at quiet moments."""
+        self._record.save_quietly()
 
     def after_fork(self) -> None:
         """In a forked child: a thread that no longer exists may have held the lock."""
@@ -253,6 +279,14 @@ def reset_locks() -> None:
     """In a forked child: make every module's code usable again."""
     for code in list(_all):
         code.after_fork()
+
+
+def _symbols(
+    first: int, stubs: int, count: int, places: Sequence[tuple[int, int, int]]
+) -> dict[str, int]:
+    """The symbols of an image of stubs and code, for backtraces."""
+    symbols = {f"stub{first + i}": stubs + STUB * i for i in range(count)}
+    return {**symbols, **{function_symbol(funcidx): at for at, _, funcidx in places}}
 
 
 def _nameless(symbol: str) -> None:

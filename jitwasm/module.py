@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import threading
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from jitwasm.abi import function_symbol
 from jitwasm.backend.native import CodeImage, FrameInfo, native
 from jitwasm.config import Config
 from jitwasm.frontend.moduleinfo import ModuleInfo
@@ -102,6 +103,9 @@ class LazyCode(Protocol):
 
     def image(self, describe: Callable[[str], FrameInfo | None]) -> CodeImage:
         """An image in which a function is compiled when it is first called."""
+
+    def entry_points(self) -> Sequence[int]:
+        """Where the defined functions are entered by whoever keeps pointers to them."""
 
     def attach(self, context: InstanceCode) -> None:
         """Let an instance that is being made use the best code there is, now and later."""
@@ -193,6 +197,14 @@ class CompiledModule:
                 else:
                     self._image = native().load(self.objects, describe)
             return self._image
+
+    def entry_points(self) -> Sequence[int]:
+        """Where FuncRefs of its defined functions lead, in their order (internal)."""
+        image, lazy = self.image(), self._parts.lazy
+        if lazy is not None:
+            return lazy.entry_points()
+        defined = range(self.info.imported_functions, len(self.info.functions))
+        return [image.symbols[function_symbol(funcidx)] for funcidx in defined]
 
     @property
     def tiers(self) -> TierCounts:

@@ -8,7 +8,6 @@ background; `feed` blocks while too many units wait, which is what holds back a 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import importlib
 import sys
 from collections.abc import Sequence
@@ -16,25 +15,20 @@ from concurrent.futures import CancelledError, Executor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jitwasm.abi import ABI_VERSION
-from jitwasm.backend import llvm
-from jitwasm.backend.codegen import host_target
-from jitwasm.backend.executors import scheduler_of
-from jitwasm.backend.units import CompileUnit, UnitBuilder
+from jitwasm.codecache import CodeRecord, ModuleCache, module_cache
 from jitwasm.config import Config, default_config
 from jitwasm.errors import CompileError
 from jitwasm.frontend.events import CodeStart, Event, FunctionBody, ModuleEnd
 from jitwasm.frontend.moduleinfo import ModuleInfo
 from jitwasm.frontend.stream import StreamParser
-from jitwasm.frontend.translate import Translator
 from jitwasm.module import CompiledModule, ModuleParts
-from jitwasm.recovery import Recovery
-from jitwasm.tiers import BaselineCode, baseline_fingerprint, is_available
+from jitwasm.storedcode import StoredCode
+from jitwasm.tierchoice import Way, baseline_fingerprint, way_of
 from jitwasm.tierup import live_code
-from jitwasm.version import __version__
 
 if TYPE_CHECKING:
     from jitwasm.aot.emit import Compiled
+    from jitwasm.compilation import CodeCompiler
 
 __all__ = [
     "CompileSession",
@@ -49,13 +43,6 @@ __all__ = [
 
 FEED_BYTES = 1 << 16
 """Bytes decoded at a time: compilation starts after the first of them, however much is fed."""
-
-OPTIMIZED_CODE_BYTES = 20_000
-"""Code sections up to this size are optimised at once where the tier is "auto": LLVM takes about a
-second for them."""
-
-OPTIMIZED_FUNCTION_BYTES = 64_000
-"""As above, of a single function: LLVM's optimisers take more than linear time."""
 
 
 @dataclass(frozen=True)
@@ -77,41 +64,32 @@ class Progress:
     functions_total: int | None = None
 
 
-class _CodeCompiler:
-    """What follows the start of the code section: functions in, objects out."""
+class _KnownCode:
+    """In place of a compiler: code from the cache, for the module that this one seems to be.
 
-    def __init__(self, start: CodeStart, config: Config) -> None:
-        level, max_optimized = config.opt_level, None
-        if level is None:
-            level = 2
-            max_optimized = OPTIMIZED_FUNCTION_BYTES
+    Attributes:
+        key: of the entry.
+        stored: what it holds.
+        certain: whether the module's bytes have been seen, or only what stands before its code.
+        bodies: the functions seen so far, kept as long as it is not certain.
+    """
+
+    def __init__(self, start: CodeStart, key: str, stored: StoredCode, certain: bool) -> None:
         self.functions_total = start.count
-        self.functions_translated = 0
-        self.fingerprint = machine_fingerprint()
-        self._translator = Translator(start.info, config)
-        self._units = UnitBuilder(start.info.layout, level, max_optimized)
-        self.scheduler = scheduler_of(config, host_target(level))
-        self._recovery = Recovery(start.info, config)
+        self.functions_translated = self.functions_compiled = 0
+        self.key = key
+        self.stored = stored
+        self.certain = certain
+        self.bodies: list[FunctionBody] = []
 
     def add(self, body: FunctionBody) -> None:
-        self._recovery.note(body)
-        self._submit(self._units.add(self._translator.translate(body)))
         self.functions_translated += 1
-
-    def finish(self, data: bytes) -> list[bytes]:
-        self._submit(self._units.flush())
-        return self.scheduler.results(functools.partial(self._recovery.compile, data))
+        self.functions_compiled += 1
+        if not self.certain:
+            self.bodies.append(body)
 
     def cancel(self) -> None:
-        self.scheduler.cancel()
-
-    @property
-    def functions_compiled(self) -> int:
-        return self.scheduler.functions_compiled
-
-    def _submit(self, units: Sequence[CompileUnit]) -> None:
-        for unit in units:
-            self.scheduler.submit(unit)
+        """Nothing runs in the background."""
 
 
 class CompileSession:
@@ -131,8 +109,12 @@ class CompileSession:
         if executor is not None:
             self._config = dataclasses.replace(self._config, executor=executor)
         self._parser = StreamParser(self._config.features, self._config.limits)
+        self._cache = module_cache(self._config)
         self._chunks: list[bytes] = []
-        self._code: _CodeCompiler | BaselineCode | None = None
+        self._start: CodeStart | None = None
+        self._way: Way = "optimized"
+        self._code: CodeCompiler | _KnownCode | None = None
+        self._places: dict[int, tuple[int, int]] = {}  # of bodies
         self._cancelled = False
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
@@ -147,7 +129,7 @@ class CompileSession:
         view = memoryview(chunk)
         try:
             for start in range(0, len(view), FEED_BYTES):
-                self._handle(self._parser.feed(view[start : start + FEED_BYTES]))
+                self._handle(self._parse(view[start : start + FEED_BYTES]))
         except BaseException:
             self.cancel()
             raise
@@ -161,20 +143,20 @@ class CompileSession:
             concurrent.futures.CancelledError: `cancel` has been called.
         """
         try:
-            info = self._handle(self._parser.finish())
+            info = self._handle(self._parse(None))
             assert info is not None
             data = b"".join(self._chunks)
             self._chunks.clear()
-            objects = self._code.finish(data) if self._code else []
+            stored, key = self._stored_code(data)
         except BaseException:
             self.cancel()
             raise
-        fingerprint = self._code.fingerprint if self._code else ""
         lazy = None
-        if isinstance(self._code, BaselineCode) and self._config.tier == "auto":
-            lazy = live_code(data, info, self._config, self._code.bodies, objects)
+        if self._config.tier == "auto" and self._way != "optimized":
+            record = CodeRecord(stored, self._cache, key)
+            lazy = live_code(data, info, self._config, self._places, record)
         return Module._from_parts(
-            ModuleParts(data, info, tuple(objects), fingerprint, self._config, lazy)
+            ModuleParts(data, info, stored.objects, stored.fingerprint, self._config, lazy)
         )
 
     def cancel(self) -> None:
@@ -194,19 +176,14 @@ class CompileSession:
             functions_total=code.functions_total if code else None,
         )
 
-    def _start_code(self, start: CodeStart) -> _CodeCompiler | BaselineCode:
-        if self._tier_of(start) == "baseline" and is_available():
-            return BaselineCode(start, self._config, machine_fingerprint)
-        return _CodeCompiler(start, self._config)
-
-    def _tier_of(self, start: CodeStart) -> str:
-        """What is small is worth LLVM's time at once; what is large, nobody waits for."""
-        if self._config.tier != "auto":
-            return self._config.tier
-        if self._config.opt_level is not None:
-            return "optimized"
-        small = start.size <= OPTIMIZED_CODE_BYTES and self._config.tier_up != "early"
-        return "optimized" if small else "baseline"
+    def _parse(self, data: memoryview | None) -> Sequence[Event]:
+        """The events of the next bytes, or of the end."""
+        try:
+            return self._parser.finish() if data is None else self._parser.feed(data)
+        except CompileError:
+            if isinstance(self._code, _KnownCode) and not self._code.certain:
+                self._compile_after_all(self._code)  # an error in one of them comes first
+            raise
 
     def _handle(self, events: Sequence[Event]) -> ModuleInfo | None:
         for event in events:
@@ -214,12 +191,64 @@ class CompileSession:
                 raise CancelledError
             if isinstance(event, FunctionBody):
                 assert self._code is not None
+                if self._way != "optimized":
+                    self._places[event.funcidx] = event.offset, len(event.body)
                 self._code.add(event)
             elif isinstance(event, CodeStart):
-                self._code = self._start_code(event)
+                self._start = event
+                self._way = way_of(event, self._config)
+                self._code = self._look_up(event) or self._start_code(event)
             elif isinstance(event, ModuleEnd):
                 return event.info
         return None
+
+    def _start_code(self, start: CodeStart) -> CodeCompiler:
+        compiler: CodeCompiler = _compilers().start_code(self._way, start, self._config)
+        return compiler
+
+    def _look_up(self, start: CodeStart) -> _KnownCode | None:
+        """The module's code in the cache, as far as can be told when its code begins."""
+        if self._cache is None:
+            return None
+        received, end = b"".join(self._chunks), start.offset + start.size
+        certain = len(received) >= end
+        if certain:
+            key: str | None = self._cache.key(received[:end])
+        else:
+            key = self._cache.follow(_pointer(self._cache, received, start))
+        stored = None if key is None else self._cache.load(key)
+        if key is None or stored is None or stored.way != self._way:
+            return None
+        return _KnownCode(start, key, stored, certain)
+
+    def _stored_code(self, data: bytes) -> tuple[StoredCode, str]:
+        """The code of the complete module, from the cache or for it, and its key there."""
+        start, code = self._start, self._code
+        if start is None or code is None:
+            return StoredCode("optimized"), ""
+        key = "" if self._cache is None else self._cache.key(data[: start.offset + start.size])
+        if isinstance(code, _KnownCode):
+            if code.key == key:
+                return code.stored, key
+            code = self._compile_after_all(code)
+        stored = StoredCode(self._way, code.fingerprint, tuple(code.finish(data)))
+        if self._cache is not None:
+            if self._way != "lazy":  # else it is stored when there is any
+                self._cache.save(key, stored)
+            self._cache.point(_pointer(self._cache, data, start), key)
+        return stored, key
+
+    def _compile_after_all(self, known: _KnownCode) -> CodeCompiler:
+        """What seemed to be in the cache is not what this module is."""
+        assert self._start is not None
+        self._code = compiler = self._start_code(self._start)
+        for body in known.bodies:
+            compiler.add(body)
+        return compiler
+
+
+def _pointer(cache: ModuleCache, data: bytes, start: CodeStart) -> str:
+    return cache.pointer(data[: start.offset], start.size)
 
 
 class Module(CompiledModule):
@@ -321,20 +350,8 @@ def check(data: bytes, config: Config | None = None) -> ModuleInfo:
     Raises:
         CompileError: it is not valid.
     """
-    config = config or default_config()
-    parser = StreamParser(config.features, config.limits)
-    translator: Translator | None = None
-    view = memoryview(data)
-    for start in range(0, len(view), FEED_BYTES):
-        for event in parser.feed(view[start : start + FEED_BYTES]):
-            if isinstance(event, FunctionBody):
-                assert translator is not None
-                translator.translate(event)
-            elif isinstance(event, CodeStart):
-                translator = Translator(event.info, config)
-    end = parser.finish()[-1]
-    assert isinstance(end, ModuleEnd)
-    return end.info
+    info: ModuleInfo = _compilers().check(data, config or default_config())
+    return info
 
 
 def is_valid(data: bytes, config: Config | None = None) -> bool:
@@ -346,13 +363,15 @@ def is_valid(data: bytes, config: Config | None = None) -> bool:
     return True
 
 
-@functools.cache
 def machine_fingerprint() -> str:
-    """Names everything on which it depends whether compiled code may run here."""
-    cpu, features = llvm.host_cpu()
-    return "\n".join(
-        [f"jitwasm {__version__}, ABI {ABI_VERSION}", llvm.version(), llvm.TRIPLE, cpu, features]
-    )
+    """Names everything on which it depends whether optimised code may run here."""
+    return str(_compilers().machine_fingerprint())
+
+
+def _compilers() -> Any:
+    """The module that drives the compilers."""
+    # Not at import: where all code comes from the cache, none is ever loaded.
+    return importlib.import_module("jitwasm.compilation")
 
 
 def _compile_parts(data: bytes, config: Config | None) -> ModuleParts:
@@ -375,12 +394,13 @@ def _unpickle(
     info, bodies = _decode(data, config)
     lazy = None
     if live:
-        lazy = live_code(data, info, config, bodies, objects)
+        stored = StoredCode("baseline", fingerprint, objects)
+        lazy = live_code(data, info, config, bodies, CodeRecord(stored))
     return cls._from_parts(ModuleParts(data, info, objects, fingerprint, config, lazy))
 
 
 def _runs_here(fingerprint: str) -> bool:
-    return fingerprint in (baseline_fingerprint(), machine_fingerprint())
+    return fingerprint == baseline_fingerprint() or fingerprint == machine_fingerprint()
 
 
 def decode(data: bytes, config: Config) -> ModuleInfo:

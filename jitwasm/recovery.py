@@ -18,7 +18,8 @@ from jitwasm.config import Config
 from jitwasm.errors import CompileError, CompileWarning
 from jitwasm.frontend.events import FunctionBody
 from jitwasm.frontend.moduleinfo import ModuleInfo
-from jitwasm.tiers import baseline_compiler, is_available
+from jitwasm.tierchoice import is_available
+from jitwasm.tiers import baseline_compiler
 
 __all__ = ["Recovery"]
 

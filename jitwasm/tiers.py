@@ -10,14 +10,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 
-from jitwasm.abi import ABI_VERSION, function_symbol
+from jitwasm.abi import function_symbol
 from jitwasm.backend.baseline.compiler import BaselineCompiler, Unsupported
 from jitwasm.backend.baseline.fuel import Meter
 from jitwasm.backend.baseline.objectfile import write_object
 from jitwasm.backend.baseline.program import InstructionRow
 from jitwasm.backend.codegen import compile_unit, host_target
 from jitwasm.backend.executors import scheduler_of
-from jitwasm.backend.processor import cpu_flags
 from jitwasm.backend.units import CompileUnit, unit_text
 from jitwasm.config import Config
 from jitwasm.errors import CompileError
@@ -28,22 +27,9 @@ from jitwasm.frontend.moduleinfo import ModuleInfo
 from jitwasm.frontend.opcodes import OPCODES
 from jitwasm.frontend.translate import Translator
 from jitwasm.frontend.validator import Validator
-from jitwasm.version import __version__
+from jitwasm.tierchoice import baseline_fingerprint
 
-__all__ = [
-    "BaselineCode",
-    "FunctionCompilers",
-    "baseline_compiler",
-    "baseline_fingerprint",
-    "instruction_rows",
-    "is_available",
-]
-
-EAGER_BYTES = 64 << 10
-"""Code sections up to this size are compiled at once where the tier is "auto"."""
-
-_CPU_FLAGS = frozenset({"avx2", "bmi1", "bmi2", "abm", "fma", "popcnt"})
-"""What baseline code takes for granted, as Linux names it."""
+__all__ = ["BaselineCode", "FunctionCompilers", "baseline_compiler", "instruction_rows"]
 
 
 @functools.cache
@@ -52,17 +38,6 @@ def instruction_rows() -> tuple[InstructionRow, ...]:
     return tuple(
         (op.code, op.mnemonic, tuple(kind.name for kind in op.immediates)) for op in OPCODES
     )
-
-
-@functools.cache
-def is_available() -> bool:
-    """Whether this machine can run baseline code."""
-    return cpu_flags() >= _CPU_FLAGS
-
-
-def baseline_fingerprint() -> str:
-    """Names all on which it depends whether code of this tier may run here."""
-    return f"jitwasm {__version__}, ABI {ABI_VERSION}, baseline"
 
 
 def baseline_compiler(info: ModuleInfo, config: Config) -> BaselineCompiler:
@@ -82,9 +57,12 @@ class FunctionCompilers:
         self._config = config
         self._compiler = baseline_compiler(info, config)
 
-    def compile(self, body: FunctionBody) -> bytes:
-        """The code of a valid body. Raises `Unsupported`."""
-        return self._compiler.compile(body.funcidx, body.body)
+    def compile(self, body: FunctionBody) -> bytes | None:
+        """The code of a valid body; None if it contains what this tier does not cover."""
+        try:
+            return self._compiler.compile(body.funcidx, body.body)
+        except Unsupported:
+            return None
 
     def fall_back(self, body: FunctionBody) -> bytes:
         """An object from LLVM.
@@ -111,16 +89,16 @@ class BaselineCode:
     Attributes:
         functions_total, functions_translated, functions_compiled: see Progress.
         lazy: whether functions are only validated now.
-        bodies: where they are in the module: funcidx -> (offset, size).
-        fallbacks: the functions that went to LLVM, and why.
+        fallbacks: the functions that went to LLVM.
     """
 
-    def __init__(self, start: CodeStart, config: Config, fingerprint: Callable[[], str]) -> None:
+    def __init__(
+        self, start: CodeStart, config: Config, lazy: bool, fingerprint: Callable[[], str]
+    ) -> None:
         self.functions_total = start.count
         self.functions_translated = 0
-        self.lazy = config.tier == "auto" and start.size > EAGER_BYTES
-        self.bodies: dict[int, tuple[int, int]] = {}
-        self.fallbacks: dict[int, str] = {}
+        self.lazy = lazy
+        self.fallbacks: list[int] = []
         self._machine_fingerprint = fingerprint
         self._validator = Validator(start.info, config)
         self._functions = FunctionCompilers(start.info, config)
@@ -140,14 +118,13 @@ class BaselineCode:
         """Validate a function, and compile it unless that is done lazily."""
         self._validator.validate(body)
         self.functions_translated += 1
-        self.bodies[body.funcidx] = (body.offset, len(body.body))
         if self.lazy:
             return
-        try:
-            code = self._functions.compile(body)
+        code = self._functions.compile(body)
+        if code is not None:
             self._codes.append((function_symbol(body.funcidx), code))
-        except Unsupported as reason:
-            self.fallbacks[body.funcidx] = str(reason)
+        else:
+            self.fallbacks.append(body.funcidx)
             self._objects.append(self._functions.fall_back(body))
 
     def finish(self, data: bytes) -> list[bytes]:

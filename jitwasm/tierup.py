@@ -23,12 +23,14 @@ from jitwasm.backend.executors import submit
 from jitwasm.backend.native import native
 from jitwasm.backend.scheduler import WorkerPool
 from jitwasm.backend.units import CompileUnit, unit_text
+from jitwasm.codecache import CodeRecord
 from jitwasm.config import Config
 from jitwasm.frontend.moduleinfo import ModuleInfo
 from jitwasm.frontend.translate import Translator
 from jitwasm.ir import FunctionIR
-from jitwasm.livecode import LiveCode, OptimizedCode, StoredCode, Tier, reset_locks
+from jitwasm.livecode import LiveCode, Tier, reset_locks
 from jitwasm.optimization import UNIT_BYTES, OptimizationPlan
+from jitwasm.storedcode import OptimizedCode
 
 __all__ = ["failures", "live_code", "settle"]
 
@@ -296,15 +298,14 @@ def live_code(
     info: ModuleInfo,
     config: Config,
     bodies: Mapping[int, tuple[int, int]],
-    objects: Sequence[bytes] = (),
-    stored: StoredCode | None = None,
+    record: CodeRecord,
 ) -> LiveCode:
     """The code of a module that is compiled lazily, and optimised as `config.tier_up` says.
 
     Args: see `LiveCode`.
     """
     watch = None if config.tier_up == "never" else _watch
-    return LiveCode(data, info, config, bodies, objects, stored, watch)
+    return LiveCode(data, info, config, bodies, record, watch)
 
 
 def settle(code: LiveCode, timeout: float | None = None) -> bool:

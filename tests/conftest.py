@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
 
@@ -24,7 +25,7 @@ _folder = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # No test sees the user's cache or leaves anything there, nor does a process it starts. This
+    # Tests neither see the user's cache nor leave anything there, nor do processes they start. This
     # is done before test modules are imported, and once for all workers.
     if "PYTEST_XDIST_WORKER" not in os.environ:
         config.stash[_folder] = tempfile.TemporaryDirectory()
@@ -35,3 +36,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if _folder in config.stash:
         del os.environ["JITWASM_CACHE"]
         config.stash[_folder].cleanup()
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def _cache_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees what another one compiled."""
+    folder = os.path.dirname(os.environ["JITWASM_CACHE"])
+    monkeypatch.setenv("JITWASM_CACHE", os.path.join(folder, f"{os.getpid()}-{next(_numbers)}"))

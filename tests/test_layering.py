@@ -20,7 +20,19 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "jitwasm"
 
 LEAVES = ("types", "trapcodes", "errors", "config", "abi", "libcalls", "ir", "diskcache", "version")
-PIPELINE = ("aot", "livecode", "optimization", "pipeline", "recovery", "tiers", "tierup")
+PIPELINE = (
+    "aot",
+    "codecache",
+    "compilation",
+    "livecode",
+    "optimization",
+    "pipeline",
+    "recovery",
+    "storedcode",
+    "tierchoice",
+    "tiers",
+    "tierup",
+)
 API = (
     "asyncexport",
     "benchmark",

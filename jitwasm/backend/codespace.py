@@ -7,11 +7,18 @@ runtime's symbols and CPython's C API.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from jitwasm.backend import cpython, libc
 from jitwasm.backend.arena import CodeArena
-from jitwasm.backend.loader import CodeImage, Describe, ImageMap, Resolve, load_image
+from jitwasm.backend.loader import (
+    CodeImage,
+    Describe,
+    ImageMap,
+    Resolve,
+    load_code,
+    load_image,
+)
 from jitwasm.backend.runtime.prebuilt import compile_object, prebuilt_object, source_digest
 from jitwasm.diskcache import cache_key, process_cache
 from jitwasm.libcalls import LIBCALLS
@@ -44,6 +51,15 @@ class CodeSpace:
     def load_wasm(self, objects: Sequence[bytes], describe: Describe) -> CodeImage:
         """Load wasm code."""
         return self._add(load_image(self._arena, objects, self._resolve_wasm, describe))
+
+    def load_code(
+        self,
+        code: bytes | bytearray,
+        find_symbols: Callable[[], dict[str, int]],
+        describe: Describe,
+    ) -> CodeImage:
+        """Load wasm code that needs no relocation."""
+        return self._add(load_code(self._arena, code, find_symbols, describe))
 
     def load_runtime(self, data: bytes, resolve: Resolve) -> CodeImage:
         """Load an object of the runtime's, or an adapter."""

@@ -11,6 +11,7 @@ from the object when a trap's frames are asked for.
 from __future__ import annotations
 
 import bisect
+import functools
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from jitwasm.backend.arena import CodeArena, Piece
 from jitwasm.backend.elf import LoadError, ObjectFile
 from jitwasm.backend.libc import PAGE_SIZE
 
-__all__ = ["CodeImage", "FrameInfo", "LoadError", "load_image"]
+__all__ = ["CodeImage", "FrameInfo", "LoadError", "load_code", "load_image"]
 
 R_64, R_PC32, R_PLT32, R_GOTPCREL, R_PC64, R_GOTPCRELX, R_REX_GOTPCRELX = 1, 2, 4, 9, 24, 41, 42
 
@@ -58,16 +59,21 @@ class ImageMap:
     Attributes:
         lo, hi: the executable range.
         objects: each object's decoded form with the address of every section that was loaded.
-        symbols: addresses of global symbols.
+        find_symbols: gives the addresses of global symbols.
         describe: what a symbol stands for.
     """
 
     lo: int
     hi: int
     objects: tuple[tuple[ObjectFile, dict[int, int]], ...]
-    symbols: dict[str, int]
+    find_symbols: Callable[[], dict[str, int]]
     describe: Describe
     _starts: list[tuple[int, str]] = field(default_factory=list)
+
+    @functools.cached_property
+    def symbols(self) -> dict[str, int]:
+        """The addresses of global symbols."""
+        return self.find_symbols()
 
     def function_at(self, pc: int) -> tuple[str, int] | None:
         """The symbol of the function whose code holds `pc`, and its address."""
@@ -92,11 +98,14 @@ class CodeImage:
     def __init__(self, arena: CodeArena, piece: Piece, image_map: ImageMap) -> None:
         self._arena, self._piece = arena, piece
         self.map = image_map
-        self.symbols = image_map.symbols
         self.lo, self.hi = image_map.lo, image_map.hi
         self.owner: object = None
         self.closed = False
         arena.tie(piece, self)
+
+    @property
+    def symbols(self) -> dict[str, int]:
+        return self.map.symbols
 
     def function_at(self, pc: int) -> tuple[str, int] | None:
         """The symbol of the function whose code holds `pc`, and its address."""
@@ -137,6 +146,36 @@ def load_image(
         arena.release(piece)
         raise
     return CodeImage(arena, piece, image_map)
+
+
+def load_code(
+    arena: CodeArena,
+    code: bytes | bytearray,
+    find_symbols: Callable[[], dict[str, int]],
+    describe: Describe = _nameless,
+) -> CodeImage:
+    """Load code that needs no relocation and keeps frame pointers.
+
+    Args:
+        code: runs wherever it lies.
+        find_symbols: gives its symbols, as offsets into it, if they are asked for.
+        describe: what a symbol stands for in a backtrace.
+
+    Raises:
+        MemoryError: the arena is full.
+    """
+    piece = arena.allocate(len(code))
+    base = piece.address
+
+    def symbols() -> dict[str, int]:
+        return {name: base + at for name, at in find_symbols().items()}
+
+    try:
+        arena.fill(piece, code, piece.size)
+    except BaseException:
+        arena.release(piece)
+        raise
+    return CodeImage(arena, piece, ImageMap(base, base + piece.size, (), symbols, describe))
 
 
 class _Linker:
@@ -193,6 +232,7 @@ class _Linker:
             for target, rows in obj.relocations():
                 if target in places:
                     self._relocate(obj, places, places[target], rows)
+        symbols = {name: address + at for name, at in self._symbols.items()}
         return ImageMap(
             lo=address,
             hi=address + self.executable,
@@ -200,7 +240,7 @@ class _Linker:
                 (obj, {index: address + at for index, at in places.items()})
                 for obj, places in zip(self._objects, self._places, strict=True)
             ),
-            symbols={name: address + at for name, at in self._symbols.items()},
+            find_symbols=lambda: symbols,
             describe=describe,
         )
 

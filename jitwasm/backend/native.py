@@ -148,6 +148,22 @@ class NativeRuntime:
         self.check_handlers()
         return self._space.load_wasm(objects, describe)
 
+    def load_code(
+        self,
+        code: bytes | bytearray,
+        find_symbols: Callable[[], dict[str, int]],
+        describe: Describe = lambda symbol: None,
+    ) -> CodeImage:
+        """Load code of the baseline tier, which runs wherever it lies.
+
+        Args:
+            code: functions, one behind the other.
+            find_symbols: gives their symbols, as offsets into `code`, if they are asked for.
+            describe: what a symbol stands for in a backtrace, or None.
+        """
+        self.check_handlers()
+        return self._space.load_code(code, find_symbols, describe)
+
     def provide_helpers(self) -> None:
         """Let baseline code find the libcalls. To be called before such code runs."""
         fill_helpers(self._space.symbol)

@@ -86,6 +86,8 @@ def _word(stack: bytes, offset: int) -> int:
 
 
 def _rules_at(image: ImageMap, pc: int) -> _Rules:
+    if not image.objects:
+        return _frame_pointer_rules(image, pc)
     for obj, places in image.objects:
         for index, address in places.items():
             if address <= pc < address + obj.sections[index].size:

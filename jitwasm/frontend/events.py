@@ -17,12 +17,14 @@ __all__ = ["CodeStart", "CustomSection", "Event", "FunctionBody", "ModuleEnd"]
 class CodeStart:
     """The code section begins; `info` is complete for the translation of `count` bodies.
 
-    `size` is how many bytes the section declares: what there will be to compile.
+    `size` is how many bytes the section declares: what there will be to compile. They begin at
+    module offset `offset`.
     """
 
     info: ModuleInfo
     count: int
     size: int
+    offset: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,7 +215,7 @@ class StreamParser:
         self._code_seen = True
         self._next_funcidx = info.imported_functions
         self._functions_end = info.imported_functions + value
-        events.append(CodeStart(info, value, self._section_end - offset))
+        events.append(CodeStart(info, value, self._section_end - offset, offset))
         self._state = self._bodies
         return True
 

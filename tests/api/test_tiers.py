@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import jitwasm
-from jitwasm import Config, pipeline, tiers
+from jitwasm import Config, tierchoice
 from jitwasm.livecode import LiveCode
 from tests.support.wat import wat
 
@@ -62,8 +62,8 @@ MODULE = """(module
 
 def make_all_lazy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let "auto" treat the smallest module like a large one."""
-    monkeypatch.setattr(tiers, "EAGER_BYTES", 0)
-    monkeypatch.setattr(pipeline, "OPTIMIZED_CODE_BYTES", 0)
+    monkeypatch.setattr(tierchoice, "EAGER_BYTES", 0)
+    monkeypatch.setattr(tierchoice, "OPTIMIZED_CODE_BYTES", 0)
 
 
 @pytest.fixture(params=CONFIGS)

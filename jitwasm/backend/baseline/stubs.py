@@ -5,41 +5,33 @@ to the function (a FuncRef, an importing instance); behind it what the slot lead
 calls a host function with the function's index and vmctx, and jumps to the address it returns,
 with the arguments as they were. So everything a host call has to mind, the GIL first of all, is
 taken care of. The host function stores the address in the slot.
+
+A start that finds its functions in the cache needs stubs too: they are written here without the
+compiler's tables, which take longer to import than all the rest.
 """
 
 from __future__ import annotations
 
-from jitwasm.abi import VMLayout, function_symbol
-from jitwasm.backend.baseline.assembler import (
-    INSTRUCTIONS,
-    R8,
-    R9,
-    RAX,
-    RCX,
-    RDI,
-    RDX,
-    RSI,
-    RSP,
-    imm32,
-    move_immediate,
-)
-from jitwasm.backend.baseline.objectfile import write_object
+import struct
 
-__all__ = ["lazy_symbol", "stub_object"]
+from jitwasm.abi import VMLayout
+
+__all__ = ["LAZY", "STUB", "stub_code"]
 
 STUB = 16
-FRAME = 192
-_KEPT = (RDI, RSI, RDX, RCX, R8, R9)
-_JMP = INSTRUCTIONS["jmp"]
+"""Bytes of a stub."""
+LAZY = 6
+"""Offset of the part that a slot leads to at first."""
+
+_ROW = struct.Struct("<HiBiBi")  # jmp *slot(%rdi); mov $funcidx, %eax; jmp common
+_JMP_SLOT, _MOV_EAX, _JMP = 0xA7FF, 0xB8, 0xE9
+_FRAME = 192
+_RDX, _RCX, _RSI, _RDI = 2, 1, 6, 7
+_KEPT = (_RDI, _RSI, _RDX, _RCX, 8, 9)
 
 
-def lazy_symbol(funcidx: int) -> str:
-    """The symbol of what a function's slot leads to before the function has been compiled."""
-    return f"s{funcidx}"
-
-
-def stub_object(layout: VMLayout, code: int, env: int) -> bytes:
-    """An object with the stubs of all functions of a module.
+def stub_code(layout: VMLayout, code: int, env: int) -> tuple[bytearray, int]:
+    """The stubs of all functions of a module, and where the first one begins.
 
     Args:
         layout: of its vmctx.
@@ -47,33 +39,41 @@ def stub_object(layout: VMLayout, code: int, env: int) -> bytes:
     """
     out = bytearray(_call_host(code, env))
     out += bytes(-len(out) % STUB)
-    labels: dict[str, int] = {}
-    first = layout.imported_functions
-    for funcidx in range(first, first + layout.defined_functions):
-        labels[function_symbol(funcidx)] = len(out)
-        out += _JMP.spec.memory(0, RDI, layout.function_slot(funcidx))
-        out += bytes(-len(out) % 2)
-        labels[lazy_symbol(funcidx)] = len(out)
-        out += move_immediate(RAX, funcidx, False)
-        out += b"\xe9" + imm32(-len(out) - 5)
-        out += bytes(-len(out) % STUB)
-    return write_object([("lazy", bytes(out))], labels)
+    start, pack = len(out), _ROW.pack
+    first, count = layout.imported_functions, layout.defined_functions
+    slot = layout.function_slot(first)
+    out += b"".join(
+        [
+            pack(_JMP_SLOT, slot + 8 * i, _MOV_EAX, first + i, _JMP, -start - STUB * (i + 1))
+            for i in range(count)
+        ]
+    )
+    return out, start
 
 
 def _call_host(code: int, env: int) -> bytes:
     """The function's index is in eax."""
-    store, load = INSTRUCTIONS["store64"].rf, INSTRUCTIONS["mov64"].rf
-    xstore, xload = INSTRUCTIONS["store_v128"].rf, INSTRUCTIONS["load_v128"].rf
-    move = INSTRUCTIONS["mov64"].rr
-    out = b"\x55\x48\x89\xe5" + INSTRUCTIONS["sub64i"].ri[FRAME << 4 | RSP]
+    return b"".join(
+        [
+            b"\x55\x48\x89\xe5",  # push %rbp; mov %rsp, %rbp
+            b"\x48\x81\xec" + struct.pack("<i", _FRAME),  # sub $FRAME, %rsp
+            _move_arguments(0x89, 0x11),
+            b"\x48\x89\xc6\x48\x89\xfa",  # mov %rax, %rsi; mov %rdi, %rdx
+            b"\x48\xbf" + struct.pack("<Q", env),  # mov $env, %rdi
+            b"\x48\xb8" + struct.pack("<Q", code),  # mov $code, %rax
+            b"\xff\xd0",  # call *%rax
+            _move_arguments(0x8B, 0x10),
+            b"\xc9\xff\xe0",  # leave; jmp *%rax
+        ]
+    )
+
+
+def _move_arguments(mov: int, vmovups: int) -> bytes:
+    """All registers that may hold arguments to the frame, or back: these opcodes tell."""
+    out = b""
     for i, reg in enumerate(_KEPT):
-        out += store[(-8 - 8 * i) << 4 | reg]
+        out += bytes((0x48 | reg >> 3 << 2, mov, 0x85 | (reg & 7) << 3))
+        out += struct.pack("<i", -8 - 8 * i)
     for xmm in range(8):
-        out += xstore[(-64 - 16 * xmm) << 4 | xmm]
-    out += move[RSI << 4 | RAX] + move[RDX << 4 | RDI]
-    out += move_immediate(RDI, env, True) + move_immediate(RAX, code, True) + b"\xff\xd0"
-    for i, reg in enumerate(_KEPT):
-        out += load[(-8 - 8 * i) << 4 | reg]
-    for xmm in range(8):
-        out += xload[(-64 - 16 * xmm) << 4 | xmm]
-    return out + b"\xc9\xff\xe0"  # leave; jmp rax
+        out += bytes((0xC5, 0xF8, vmovups, 0x85 | xmm << 3)) + struct.pack("<i", -64 - 16 * xmm)
+    return out

@@ -1,0 +1,49 @@
+"""Which tier compiles a module, and what the processor must have for it. Imports no compiler."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from jitwasm.abi import ABI_VERSION
+from jitwasm.backend.processor import cpu_flags
+from jitwasm.config import Config
+from jitwasm.frontend.events import CodeStart
+from jitwasm.version import __version__
+
+__all__ = ["Way", "baseline_fingerprint", "is_available", "way_of"]
+
+OPTIMIZED_CODE_BYTES = 20_000
+"""Code sections up to this size are optimised at once where the tier is "auto": LLVM takes about a
+second for them."""
+
+EAGER_BYTES = 64 << 10
+"""Code sections up to this size are compiled at once where the tier is "auto"."""
+
+_CPU_FLAGS = frozenset({"avx2", "bmi1", "bmi2", "abm", "fma", "popcnt"})
+"""What baseline code takes for granted, as Linux names it."""
+
+Way = Literal["optimized", "baseline", "lazy"]
+"""How the functions of a module are compiled: all by LLVM, all by the one-pass compiler, or each
+by the latter when it is first called."""
+
+
+def way_of(start: CodeStart, config: Config) -> Way:
+    """What is small is worth LLVM's time at once; what is large, nobody waits for."""
+    if config.tier == "optimized" or not is_available():
+        return "optimized"
+    if config.tier == "baseline":
+        return "baseline"
+    small = start.size <= OPTIMIZED_CODE_BYTES and config.tier_up != "early"
+    if config.opt_level is not None or small:
+        return "optimized"
+    return "baseline" if start.size <= EAGER_BYTES else "lazy"
+
+
+def is_available() -> bool:
+    """Whether this machine can run baseline code."""
+    return cpu_flags() >= _CPU_FLAGS
+
+
+def baseline_fingerprint() -> str:
+    """Names all on which it depends whether code of this tier may run here."""
+    return f"jitwasm {__version__}, ABI {ABI_VERSION}, baseline"
