@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 
 __all__ = ["LiveCode", "Tier", "reset_locks"]
 
-SAVE_SECONDS = 2.0
-"""What has been compiled goes to the cache when another function is compiled so long after the last
-time, when nothing is left to be optimised, and at exit."""
+SAVE_SECONDS = 5.0
+"""What has been compiled goes to the cache when more of it is compiled so long after the last time,
+when nothing is left to be optimised, and at exit."""
 _ALIGN = 16
 
 
@@ -222,6 +222,7 @@ class LiveCode:
         with self._lock:
             self._record.optimized.append(code)
             self._use(code)
+        self._save_if_due()
 
     def _use(self, code: OptimizedCode) -> None:
         image = native().load([code.data], self._describe)

@@ -170,6 +170,9 @@ class TierUp:
                 self._use_finished()
                 while self._submit_next():
                     self._use_finished()
+                for code, module in self._live():
+                    if module.is_settled:
+                        code.save()
                 with self._progress:
                     self._progress.notify_all()
 
