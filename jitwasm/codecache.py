@@ -38,10 +38,10 @@ class ModuleCache:
 
     def __init__(self, cache: DiskCache, config: Config) -> None:
         self._cache = cache
-        visible = [f"{f.name}={getattr(config, f.name)!r}" for f in fields(config)]
-        self._context = "\n".join(
-            [environment(), *(row for row in visible if row.partition("=")[0] not in _INVISIBLE)]
-        )
+        visible = {f.name: getattr(config, f.name) for f in fields(config)}
+        visible["fuel"] = config.fuel is not None  # how much there is changes nothing
+        rows = [f"{name}={value!r}" for name, value in visible.items() if name not in _INVISIBLE]
+        self._context = "\n".join([environment(), *rows])
 
     def key(self, content: bytes) -> str:
         """The key of a module with these bytes up to the end of its code section."""
