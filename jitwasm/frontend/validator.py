@@ -240,9 +240,12 @@ def _store(f: FunctionEmitter, pos: int, row: tuple[ValType, int]) -> int:
     type_, log_size = row
     if f.types[-1] is type_:
         f.types.pop()
-    else:
-        f.pop(type_)
-    return _index(f, pos, log_size)
+        return _index(f, pos, log_size)
+    # What is wrong with the instruction itself comes first, as in the translator.
+    _, _, addr, pos = memarg_at(f, pos, 1 << log_size)
+    f.pop(type_)
+    f.pop(addr)
+    return pos
 
 
 def _index(f: FunctionEmitter, pos: int, log_size: int) -> int:
@@ -278,11 +281,11 @@ def _call(f: FunctionEmitter, pos: int, row: None) -> int:
 
 def _br_if(f: FunctionEmitter, pos: int, row: None) -> int:
     label, pos = f.u32(pos)
+    types = label_types(frame_of(f, label))
     if f.types[-1] is I32:
         f.types.pop()
     else:
         f.pop(I32)
-    types = label_types(frame_of(f, label))
     if types:
         f.pop_vals(types)
         f.push_vals(types, ())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.fuzz.campaign import Campaign, Worker, request_of
 from tests.fuzz.check import TIERS, Finding, check
+from tests.fuzz.decoding import Decoding
 from tests.fuzz.modules import Generated
 from tests.support.wat import wat
 
@@ -20,6 +21,10 @@ def main(arguments: list[str] | None = None) -> int:
     run.add_argument("folder", type=Path, help="keeps findings, and where to go on")
     run.add_argument("--first", type=int, help="the first seed (default: where it stopped)")
     run.add_argument("--count", type=int, help="how many seeds")
+    decode = commands.add_parser("bytes", help="mutated bytes through decoder and validators")
+    decode.add_argument("folder", type=Path, help="keeps findings, and where to go on")
+    decode.add_argument("--count", type=int, help="how many inputs, all runs together")
+    decode.add_argument("--seed", type=int, default=0)
     for name, text in (("check", "one module again"), ("reduce", "make a finding small")):
         one = commands.add_parser(name, help=text)
         one.add_argument("file", type=Path, help=".wasm or .wat")
@@ -36,6 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.command == "run":
         return int(Campaign(options.folder).run(options.first, options.count) > 0)
+    if options.command == "bytes":
+        return int(Decoding(options.folder).run(options.count, options.seed) > 0)
     module = Generated(_read(options.file), "file", options.nans)
     if options.command == "reduce":
         from tests.fuzz.reduction import reduce

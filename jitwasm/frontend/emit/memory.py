@@ -95,6 +95,7 @@ def store(f: FunctionEmitter, pos: int, row: Access) -> int:
         f.types.pop()
         val = f.vals.pop()
     else:
+        memarg_at(f, pos, 1 << log_size)  # what is wrong with the instruction itself comes first
         val = f.pop(type_)
     pointer, pos = _access(f, pos, log_size)
     if trunc:
