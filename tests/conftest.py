@@ -28,7 +28,9 @@ def pytest_configure(config: pytest.Config) -> None:
     # Tests neither see the user's cache nor leave anything there, nor do processes they start. This
     # is done before test modules are imported, and once for all workers.
     if "PYTEST_XDIST_WORKER" not in os.environ:
-        config.stash[_folder] = tempfile.TemporaryDirectory()
+        config.stash[_folder] = tempfile.TemporaryDirectory(
+            ignore_cleanup_errors=True  # code is still being saved, maybe
+        )
         os.environ["JITWASM_CACHE"] = os.path.join(config.stash[_folder].name, "cache")
 
 
