@@ -86,8 +86,11 @@ class Adapters:
         self.made: Literal["often", "always", "never"] = "often"
         self._space = space
         self._thread_slot = thread_slot
-        self._adapters: dict[Key, _Adapter] = {}
-        self._images: list[CodeImage] = []  # kept for ever: threads may be running any of them
+        self._adapters: weakref.WeakKeyDictionary[FuncType, dict[tuple[str, bool], _Adapter]] = (
+            weakref.WeakKeyDictionary()
+        )
+        # Kept for ever, with the types that their code refers to: threads may be running any.
+        self._images: list[tuple[CodeImage, FuncType]] = []
         self._lock = threading.RLock()
 
     def code(self, kind: str, type_: FuncType, variant: bool) -> int:
@@ -99,11 +102,16 @@ class Adapters:
         return self._adapter((kind, type_, variant)).code
 
     def _adapter(self, key: Key) -> _Adapter:
-        found = self._adapters.get(key)
-        if found is None:
-            generic = self._space.symbol(_GENERIC[key[0]])
-            found = self._adapters.setdefault(key, _Adapter(generic))
-        return found
+        kind, type_, variant = key
+        with self._lock:
+            of_type = self._adapters.setdefault(type_, {})
+            found = of_type.get((kind, variant))
+            if found is None:
+                found = of_type[kind, variant] = _Adapter(self._space.symbol(_GENERIC[kind]))
+            return found
+
+    def _all(self) -> list[_Adapter]:
+        return [adapter for row in list(self._adapters.values()) for adapter in row.values()]
 
     def attach(self, kind: str, type_: FuncType, variant: bool, user: Switchable) -> None:
         """Keep what holds an adapter's address up to date, as long as it lives."""
@@ -163,12 +171,12 @@ class Adapters:
             return type_at(references, name) or self._space.resolve(name)
 
         image = self._space.load_runtime(data, resolve)
-        self._images.append(image)
+        self._images.append((image, key[1]))
         return image.symbols[THUNK if key[0] == "thunk" else TRAMPOLINE]
 
     def settle(self) -> None:
         """Wait until everything that is being made in the background is in use."""
-        for adapter in list(self._adapters.values()):
+        for adapter in self._all():
             self._settle(adapter)
 
     def _settle(self, adapter: _Adapter) -> None:
@@ -179,7 +187,7 @@ class Adapters:
     def after_fork(self) -> None:
         """In a forked child: what was being made is lost, and may be asked for again."""
         self._lock = threading.RLock()
-        for adapter in self._adapters.values():
+        for adapter in self._all():
             if adapter.making is not None and not adapter.making.done():
                 adapter.making = None
                 adapter.is_searched = False

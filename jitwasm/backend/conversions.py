@@ -247,7 +247,8 @@ class FunctionText:
 
 
 def type_at(references: Sequence[RefType], name: str) -> int | None:
-    """The address behind a symbol `reference_symbol(n)`: the n-th type, interned for ever."""
+    """The address behind a symbol `reference_symbol(n)`: the n-th type, which whoever
+    keeps the code keeps alive."""
     for number, type_ in enumerate(references):
         if name == reference_symbol(number):
             return id(type_)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import functools
 from collections.abc import Iterator, Sequence
 
 from jitwasm.abi import OVERFLOW_SLOT, SIGNATURE, VALUE_PLACE, Loc, call_conv
@@ -27,7 +26,6 @@ def places_of(locs: Sequence[Loc]) -> Iterator[tuple[int, bool]]:
             next_int += 8
 
 
-@functools.cache
 def _signature(type_: FuncType, release_gil: bool) -> ctypes.Array[ctypes.c_uint64]:
     conv = call_conv(type_)
     types = (*type_.params, *type_.results)
@@ -35,7 +33,7 @@ def _signature(type_: FuncType, release_gil: bool) -> ctypes.Array[ctypes.c_uint
     assert (SIGNATURE.size, VALUE_PLACE.size) == (32, 32)
     for locs in (conv.params, conv.results):
         for loc, (offset, far) in zip(locs, places_of(locs), strict=True):
-            # Types are interned for ever, so that an address will do.
+            # The function type keeps its reference types alive.
             reference = id(loc.type) if isinstance(loc.type, RefType) else 0
             kind = KINDS["ref"] if reference else KINDS[loc.type.name]
             words += [kind, offset, far, reference]
@@ -43,8 +41,12 @@ def _signature(type_: FuncType, release_gil: bool) -> ctypes.Array[ctypes.c_uint
 
 
 def signature_of(type_: FuncType, release_gil: bool = False) -> int:
-    """The address of the Signature of a function type, which stays for ever."""
-    return ctypes.addressof(_signature(type_, release_gil))
+    """The address of the Signature of a function type, which owns it."""
+    name = "_signature_releasing" if release_gil else "_signature"
+    known = type_.__dict__.get(name)
+    if known is None:
+        known = type_.__dict__.setdefault(name, _signature(type_, release_gil))
+    return ctypes.addressof(known)
 
 
 def far_slots(type_: FuncType) -> tuple[int, int]:

@@ -162,3 +162,24 @@ def test_threads_agree_on_the_object(kind: str) -> None:
     for worker in workers:
         worker.join()
     assert all(len({id(row[i]) for row in found}) == 1 for i in range(rounds))
+
+
+def test_types_of_functions_that_were_called_are_gone_too() -> None:
+    """Callables and host functions hold what they know of their types no longer than they live."""
+    config = jitwasm.Config(tier="baseline")
+
+    def use(seed: int) -> None:
+        params = " ".join((NUMERIC * 3)[seed % 4 :][: 5 + seed % 4])
+        module = jitwasm.Module(
+            wat(f"""(module (import "e" "h" (func $h (param {params}) (result i64 f32 i32)))
+              (func (export "f") (param {params}) (result i64 f32 i32)
+                {" ".join(f"(local.get {i})" for i in range(len(params.split())))} (call $h)))"""),
+            config,
+        )
+        instance = jitwasm.Instance(module, {"e": {"h": lambda *values: (1, 0.5, len(values))}})
+        assert instance.exports.f(*range(len(params.split()))) == (1, 0.5, len(params.split()))
+
+    before = census()
+    for seed in range(12):
+        use(seed)
+    assert census() == before
