@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 from tests.fuzz.campaign import Campaign, Worker, request_of
-from tests.fuzz.check import TIERS, Finding, check
+from tests.fuzz.check import Finding, check
 from tests.fuzz.decoding import Decoding
 from tests.fuzz.modules import Generated
+from tests.fuzz.tiers import TIERS
 from tests.support.wat import wat
 
 

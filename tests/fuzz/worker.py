@@ -25,8 +25,9 @@ def main() -> None:
     def say(row: dict[str, Any]) -> None:
         out.write(json.dumps(row) + "\n")
 
-    from tests.fuzz.check import TIERS, check, tiers_of
+    from tests.fuzz.check import check
     from tests.fuzz.modules import Generated, generate
+    from tests.fuzz.tiers import TIERS, tiers_of
 
     say({"ready": True})
     for line in sys.stdin:
