@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import tempfile
 
 import pytest
@@ -25,6 +26,10 @@ _folder = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell lets what it runs in the background ignore Ctrl-C, and so would the processes that
+    # tests start and interrupt.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # Tests neither see the user's cache nor leave anything there, nor do processes they start. This
     # is done before test modules are imported, and once for all workers.
     if "PYTEST_XDIST_WORKER" not in os.environ:
