@@ -128,20 +128,28 @@ class Trap(WasmError, builtins.RuntimeError):
         frames: the WebAssembly functions that were active, innermost first; found on first use.
     """
 
-    # Defaults, so that making one, which is most of what a trap costs, sets little.
+    __slots__ = ("_origin",)
+
+    _code: TrapCode | None = None
     _frames: tuple[Frame, ...] | None = None
-    _find_frames: Callable[[], Sequence[Frame]] | None = None
+    _origin: tuple[Callable[..., Sequence[Frame]], object, bytes] | None
+    """Native code makes traps without `__init__` and only sets this: what finds the frames, its
+    first argument, and what was noted when it happened, which begins with the code (i64)."""
 
     def __init__(
-        self,
-        code: TrapCode,
-        message: str | None = None,
-        find_frames: Callable[[], Sequence[Frame]] | None = None,
+        self, code: TrapCode, message: str | None = None, frames: Sequence[Frame] = ()
     ) -> None:
-        self.code = code
+        self._code = code
+        self._frames = tuple(frames)
+        self._origin = None
         self.args = (message or code.message,)
-        if find_frames is not None:
-            self._find_frames = find_frames
+
+    @property
+    def code(self) -> TrapCode:
+        if self._code is None:
+            assert self._origin is not None
+            self._code = TrapCode(int.from_bytes(self._origin[2][:8], "little"))
+        return self._code
 
     @property
     def message(self) -> str:
@@ -150,8 +158,9 @@ class Trap(WasmError, builtins.RuntimeError):
     @property
     def frames(self) -> tuple[Frame, ...]:
         if self._frames is None:
-            self._frames = tuple(self._find_frames()) if self._find_frames else ()
-            self._find_frames = None
+            assert self._origin is not None
+            find_frames, where, noted = self._origin
+            self._frames = tuple(find_frames(where, noted))
         return self._frames
 
     def __str__(self) -> str:
@@ -166,7 +175,7 @@ class StackOverflow(Trap, RecursionError):
 
 
 def _rebuild_trap(cls: type[Trap], code: TrapCode, message: str, frames: tuple[Frame, ...]) -> Trap:
-    return cls(code, message, lambda: frames)
+    return cls(code, message, frames)
 
 
 class ExitError(WasmError):

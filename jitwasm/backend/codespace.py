@@ -6,6 +6,7 @@ runtime's symbols and CPython's C API.
 
 from __future__ import annotations
 
+import ctypes
 import weakref
 from collections.abc import Callable, Sequence
 
@@ -38,6 +39,7 @@ class CodeSpace:
         self.low, self.high = self._arena.base, self._arena.split
         self._images: weakref.WeakSet[CodeImage] = weakref.WeakSet()
         self._maps: tuple[ImageMap, ...] | None = None
+        self._loads = 0
         self._symbols: dict[str, int] = {}
         self._runtime = self.load_runtime(_object("runtime"), self.resolve)
         self._symbols = self._runtime.symbols
@@ -76,15 +78,32 @@ class CodeSpace:
 
     def _add(self, image: CodeImage) -> CodeImage:
         self._images.add(image)
-        self._maps = None  # the maps of images that have gone do no harm until then
+        self._set_maps(None)  # the maps of images that have gone do no harm until then
         return image
 
     def maps(self) -> tuple[ImageMap, ...]:
         """The maps of all images: for backtraces, which may outlive the images."""
-        maps = self._maps
+        while self._maps is None:
+            count = self._loads
+            try:
+                maps = tuple(image.map for image in self._images)
+            except RuntimeError:
+                continue  # another thread is loading
+            if count == self._loads:
+                self._set_maps(maps)
+            return maps
+        return self._maps
+
+    def _set_maps(self, maps: tuple[ImageMap, ...] | None) -> None:
+        """Native code finds them, too."""
         if maps is None:
-            maps = self._maps = tuple(image.map for image in self._images)
-        return maps
+            self._loads += 1
+        variable = self._symbols.get("jw_maps")
+        if variable is not None:
+            before = self._maps  # not to be freed before the variable is set
+            ctypes.c_uint64.from_address(variable).value = 0 if maps is None else id(maps)
+            self._maps = maps
+            del before
 
 
 def _object(name: str) -> bytes:

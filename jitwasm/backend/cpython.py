@@ -25,6 +25,7 @@ __all__ = [
     "MethodDefinition",
     "layout",
     "new_function",
+    "new_of",
 ]
 
 ALIASES = {} if sys.version_info >= (3, 11) else {"PyObject_Vectorcall": "PyObject_VectorcallDict"}
@@ -209,3 +210,15 @@ def _new_function() -> Any:
 def new_function(definition: MethodDefinition, bound: object, module: str) -> Any:
     """PyCFunction_NewEx: a builtin that passes `bound` as its self."""
     return _new_function()(ctypes.addressof(definition), bound, module)
+
+
+_TP_NEW = 65  # Py_tp_new of the stable ABI
+
+
+def new_of(type_: type) -> int:
+    """The address of a type's `tp_new`."""
+    get_slot = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_int)(
+        ("PyType_GetSlot", ctypes.pythonapi)
+    )
+    address: int = get_slot(type_, _TP_NEW)
+    return address

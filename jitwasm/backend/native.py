@@ -26,7 +26,7 @@ from jitwasm.backend.processor import cpu_flags
 from jitwasm.backend.refusals import refuse, refuse_arity, refuse_results
 from jitwasm.backend.sampling import Sampler
 from jitwasm.backend.signatures import far_slots, signature_of
-from jitwasm.backend.traps import trap_maker
+from jitwasm.backend.traps import TrapTable, find_frames
 from jitwasm.types import FuncType, RefType
 
 __all__ = ["CodeImage", "FrameInfo", "HostFunction", "NativeRuntime", "native"]
@@ -95,8 +95,15 @@ class NativeRuntime:
         self._set("jw_has_xsave", int("xsave" in cpu_flags()))
         callback = ctypes.cast(self._host_calls.callback, ctypes.c_void_p)
         self._set("jw_host_callback", callback.value or 0)
+        traps = TrapTable()
+        attribute = sys.intern("_origin")
+        self._keep += [traps, attribute]
+        self._set("jw_trap_table", traps.address)
+        self._set("jw_trap_new", traps.new)
+        self._set("jw_trap_attribute", id(attribute))
         for name, hook in (
-            ("make_trap", trap_maker(self._space.maps)),
+            ("maps", self._space.maps),
+            ("find_frames", find_frames),
             ("arity", refuse_arity),
             ("refuse", refuse),
             ("results", refuse_results),
@@ -285,16 +292,14 @@ class NativeRuntime:
         to_ref: Callable[[object, RefType, int], int] | None = None,
         from_ref: Callable[[int, RefType], object] | None = None,
         idle: Callable[[Any], None] | None = None,
-        make_trap: Callable[[int, bytes, bytes], BaseException] | None = None,
     ) -> None:
-        """Say how references travel and what a trap is.
+        """Say how references travel.
 
         Args:
             to_ref: (object, reference type, address of an environment) -> word.
             from_ref: (word, reference type) -> object; not called for null, which is None.
             idle: called with `StoreState.object` when a call with references has left a store
                 whose `due` is set, and nobody is inside; the GIL is held.
-            make_trap: (TrapCode, registers, stack) -> exception; the default makes `Trap`s.
         """
         if to_ref is not None:
             self._hooks.to_ref = to_ref
@@ -304,8 +309,6 @@ class NativeRuntime:
             self._set_hook("from_ref", from_ref)
         if idle is not None:
             self._set_hook("idle", idle)
-        if make_trap is not None:
-            self._set_hook("make_trap", make_trap)
 
     # -- stores, memories, deadlines ------------------------------------------------------------
 

@@ -1,53 +1,62 @@
 """Traps as Python exceptions.
 
 Native code (runtime/traps.ll) notes the registers and a copy of the stack where a trap happens,
-goes back to the entry and calls what `trap_maker` made. The frames are found when somebody asks
-for them, by unwinding the copy.
+goes back to the entry and makes the exception there. The frames are found when somebody asks for
+them, by unwinding the copy.
 """
 
 from __future__ import annotations
 
+import ctypes
 import struct
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
+from jitwasm.backend import cpython
 from jitwasm.backend.loader import ImageMap
 from jitwasm.backend.runtime.assemble import REGISTERS
 from jitwasm.backend.unwind import unwind
 from jitwasm.errors import Frame, StackOverflow, Trap
 from jitwasm.trapcodes import TrapCode
 
-__all__ = ["find_frames", "trap_maker"]
+__all__ = ["TrapTable", "find_frames"]
 
 MAX_FRAMES = 50
 """Innermost frames a trap tells of: nobody reads more, and a recursion has thousands."""
 
+_CODE = 8
 _REGISTERS = struct.Struct("<8Q")
 
 
-def trap_maker(
-    maps: Callable[[], Sequence[ImageMap]],
-) -> Callable[[int, bytes, bytes], Trap]:
-    """What makes the exception of a trap from what native code noted (see `jw_set_trap`).
+class TrapTable:
+    """What native code makes traps from. It must be kept as long as code may run.
+
+    Attributes:
+        address: of an array with a class and the arguments of its instances for each TrapCode.
+        new: address of the function that makes an instance of an exception class.
+    """
+
+    def __init__(self) -> None:
+        kinds: dict[TrapCode, type[Trap]] = {TrapCode.STACK_OVERFLOW: StackOverflow}
+        self._rows = [(kinds.get(code, Trap), (code.message,)) for code in TrapCode]
+        table = (ctypes.c_uint64 * (2 * max(TrapCode) + 2))()
+        for code, (kind, arguments) in zip(TrapCode, self._rows, strict=True):
+            table[2 * code], table[2 * code + 1] = id(kind), id(arguments)
+        self._table = table
+        self.address = ctypes.addressof(table)
+        self.new = cpython.new_of(BaseException)
+
+
+def find_frames(maps: Sequence[ImageMap], noted: bytes) -> list[Frame]:
+    """The wasm functions that were active, innermost first.
 
     Args:
-        maps: tells what images there are.
+        maps: of all images there were.
+        noted: the TrapCode, the registers and the stack; only the code where no wasm code ran.
     """
-    kinds = {int(code): (Trap, code) for code in TrapCode}
-    kinds[int(TrapCode.STACK_OVERFLOW)] = (StackOverflow, TrapCode.STACK_OVERFLOW)
-
-    def make_trap(number: int, registers: bytes, stack: bytes) -> Trap:
-        kind, code = kinds[number]
-        if not stack:
-            return kind(code)
-        return kind(code, None, partial(find_frames, maps(), registers, stack))
-
-    return make_trap
-
-
-def find_frames(maps: Sequence[ImageMap], registers: bytes, stack: bytes) -> list[Frame]:
-    """The wasm functions that were active, innermost first."""
-    start = dict(zip(REGISTERS, _REGISTERS.unpack(registers), strict=True))
+    if len(noted) == _CODE:
+        return []
+    values, stack = _REGISTERS.unpack_from(noted, _CODE), noted[_CODE + _REGISTERS.size :]
+    start = dict(zip(REGISTERS, values, strict=True))
     frames: list[Frame] = []
     for image, pc in unwind(maps, start, stack):
         found = image.function_at(pc)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import os
 import pickle
@@ -124,6 +125,28 @@ def test_every_code_has_its_message(machine: Machine, code: TrapCode) -> None:
     assert trap.message == code.message
     assert isinstance(trap, RuntimeError)
     assert isinstance(trap, StackOverflow) == (code is TrapCode.STACK_OVERFLOW)
+
+
+@pytest.mark.parametrize("code", list(TrapCode))
+def test_traps_are_like_those_made_in_python(machine: Machine, code: TrapCode) -> None:
+    """Native code makes them without calling the class."""
+    trap = machine.function("trap", "i32 ->")
+    try:
+        raise LookupError
+    except LookupError as around:
+        found = trap_of(trap, int(code))
+        assert found.__context__ is around
+    made = type(found)(code)
+    assert type(found) is (StackOverflow if code is TrapCode.STACK_OVERFLOW else Trap)
+    assert (found.args, found.message, repr(found)) == (made.args, made.message, repr(made))
+    assert found.code is made.code is code
+    assert made.frames == () and len(found.frames) == 1
+    assert str(found).splitlines()[0] == str(made) == code.message
+    assert gc.is_tracked(found) and found.__cause__ is None and found.__traceback__ is not None
+    found.note = "x"  # type: ignore[attr-defined]
+    for other in (pickle.loads(pickle.dumps(found)), copy.copy(found)):
+        assert type(other) is type(found)
+        assert (other.code, other.args, other.frames) == (code, found.args, found.frames)
 
 
 @pytest.mark.parametrize("address", [PAGE, PAGE - 3, 1 << 20, 0xFFFFFFFF])
@@ -518,28 +541,6 @@ def test_daemon_threads_in_wasm_code_do_not_disturb_the_exit() -> None:
         """
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "fine\n", "")
-
-
-def test_hooks_may_replace_the_exception() -> None:
-    done = run(
-        """
-        from jitwasm.backend.native import native
-        machine, load, divide = make()
-        native().set_hooks(make_trap=lambda code, registers, stack: LookupError(code))
-        try:
-            divide(1, 0)
-        except LookupError as error:
-            print(error.args)
-        def broken(code, registers, stack):
-            raise OSError("no trap for you")
-        native().set_hooks(make_trap=broken)
-        try:
-            divide(1, 0)
-        except OSError as error:
-            print(error)
-        """
-    )
-    assert done.stdout == "(2,)\nno trap for you\n"
 
 
 def test_entry_near_the_end_of_the_stack_is_refused() -> None:

@@ -31,6 +31,7 @@ declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 @PyLong_Type = external global i8
 @PyTuple_Type = external global i8
 @_Py_NoneStruct = external global i64
+declare ptr @PyBytes_AsString(ptr)
 declare ptr @PyBytes_FromStringAndSize(ptr, i64)
 declare void @PyBuffer_Release(ptr)
 declare i32 @PyErr_CheckSignals()
@@ -57,6 +58,7 @@ declare ptr @PyObject_CallFunction(ptr, ptr, ...)
 declare i32 @PyObject_CheckBuffer(ptr)
 declare i32 @PyObject_GetBuffer(ptr, ptr, i32)
 declare ptr @PyObject_GetIter(ptr)
+declare i32 @PyObject_SetAttr(ptr, ptr, ptr)
 declare ptr @PyObject_Type(ptr)
 declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)
 declare ptr @PySequence_Tuple(ptr)

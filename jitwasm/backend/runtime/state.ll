@@ -17,8 +17,16 @@
 @jw_default = global [152 x i8] zeroinitializer
 @jw_chaining = global i64 0
 
+; Python objects for traps: see TrapTable of traps.py; the name of Trap's attribute; the maps of all
+; images, null where there are new ones since.
+@jw_trap_table = global ptr null
+@jw_trap_new = global ptr null
+@jw_trap_attribute = global ptr null
+@jw_maps = global ptr null
+
 ; Python objects: hooks, see native.py.
-@jw_hook_make_trap = global ptr null
+@jw_hook_maps = global ptr null
+@jw_hook_find_frames = global ptr null
 @jw_hook_hot = global ptr null
 @jw_hook_arity = global ptr null
 @jw_hook_refuse = global ptr null

@@ -92,40 +92,98 @@ out:
   ret void
 }
 
-; Set the exception of a trap, with the backtrace last noted.
+; Set the exception of a trap, with the backtrace last noted. Its class is not called: that would cost
+; more than all the rest.
 define void @jw_set_trap(i64 %code) {
 entry:
-  %array = alloca [4 x ptr], align 16
-  %ts = call ptr @jw_thread()
-  %registers = field %ts ThreadState.trap_registers
-  %stack = get %ts ThreadState.trap_stack
-  %size = get %ts ThreadState.trap_stack_size
-  set 0, %ts ThreadState.trap_stack_size
-  %code.o = call ptr @PyLong_FromLongLong(i64 %code)
-  %registers.o = call ptr @PyBytes_FromStringAndSize(ptr %registers, i64 64)
-  %stack.o = call ptr @PyBytes_FromStringAndSize(ptr %stack, i64 %size)
-  %1 = icmp eq ptr %code.o, null
-  %2 = icmp eq ptr %registers.o, null
-  %3 = icmp eq ptr %stack.o, null
-  %4 = or i1 %1, %2
-  %missing = or i1 %3, %4
-  br i1 %missing, label %drop, label %make
+  %table = load ptr, ptr @jw_trap_table
+  %at = shl i64 %code, 4
+  %class.p = getelementptr i8, ptr %table, i64 %at
+  %class = load ptr, ptr %class.p
+  %args.p = getelementptr i8, ptr %class.p, i64 8
+  %args = load ptr, ptr %args.p
+  %new = load ptr, ptr @jw_trap_new
+  %origin = call ptr @jw_origin(i64 %code)
+  %no_origin = icmp eq ptr %origin, null
+  br i1 %no_origin, label %done, label %make
 make:
-  %first = getelementptr i8, ptr %array, i64 8
-  store ptr %code.o, ptr %first
-  %second = getelementptr i8, ptr %array, i64 16
-  store ptr %registers.o, ptr %second
-  %third = getelementptr i8, ptr %array, i64 24
-  store ptr %stack.o, ptr %third
-  %hook = load ptr, ptr @jw_hook_make_trap
-  %trap = call ptr @PyObject_Vectorcall(ptr %hook, ptr %first, i64 -9223372036854775805, ptr null)
-  call void @jw_set_exception(ptr %trap)
+  %trap = call ptr %new(ptr %class, ptr %args, ptr null)
+  %no_trap = icmp eq ptr %trap, null
+  br i1 %no_trap, label %drop, label %fill
+fill:
+  %attribute = load ptr, ptr @jw_trap_attribute
+  %rc = call i32 @PyObject_SetAttr(ptr %trap, ptr %attribute, ptr %origin)
+  %filled = icmp eq i32 %rc, 0
+  br i1 %filled, label %set, label %drop_trap
+set:
+  call void @PyErr_SetObject(ptr %class, ptr %trap)
+  br label %drop_trap
+drop_trap:
+  call void @Py_DecRef(ptr %trap)
   br label %drop
 drop:
-  call void @jw_drop(ptr %code.o)
-  call void @jw_drop(ptr %registers.o)
-  call void @jw_drop(ptr %stack.o)
+  call void @Py_DecRef(ptr %origin)
+  br label %done
+done:
   ret void
+}
+
+; (find_frames, maps, code and registers and stack), or null with an exception set.
+define ptr @jw_origin(i64 %code) {
+entry:
+  %ts = call ptr @jw_thread()
+  %size = get %ts ThreadState.trap_stack_size
+  set 0, %ts ThreadState.trap_stack_size
+  %nothing = icmp eq i64 %size, 0
+  %more = add i64 %size, 72
+  %length = select i1 %nothing, i64 8, i64 %more
+  %noted = call ptr @PyBytes_FromStringAndSize(ptr null, i64 %length)
+  %no_bytes = icmp eq ptr %noted, null
+  br i1 %no_bytes, label %fail, label %write
+write:
+  %to = call ptr @PyBytes_AsString(ptr %noted)
+  store i64 %code, ptr %to, align 1
+  br i1 %nothing, label %look, label %copy
+copy:
+  %registers = field %ts ThreadState.trap_registers
+  %to.registers = getelementptr i8, ptr %to, i64 8
+  call void @llvm.memcpy.p0.p0.i64(ptr %to.registers, ptr %registers, i64 64, i1 false)
+  %stack = get %ts ThreadState.trap_stack
+  %to.stack = getelementptr i8, ptr %to, i64 72
+  call void @llvm.memcpy.p0.p0.i64(ptr %to.stack, ptr %stack, i64 %size, i1 false)
+  br label %look
+look:
+  %maps.0 = load ptr, ptr @jw_maps
+  %changed = icmp eq ptr %maps.0, null
+  br i1 %changed, label %ask, label %known
+ask:
+  %hook = load ptr, ptr @jw_hook_maps
+  %maps.1 = call ptr (ptr, ptr, ...) @PyObject_CallFunction(ptr %hook, ptr null)
+  %no_maps = icmp eq ptr %maps.1, null
+  br i1 %no_maps, label %drop, label %join
+known:
+  call void @Py_IncRef(ptr %maps.0)
+  br label %join
+join:
+  %maps = phi ptr [ %maps.0, %known ], [ %maps.1, %ask ]
+  %tuple = call ptr @PyTuple_New(i64 3)
+  %no_tuple = icmp eq ptr %tuple, null
+  br i1 %no_tuple, label %drop_maps, label %fill
+fill:
+  %find = load ptr, ptr @jw_hook_find_frames
+  call void @Py_IncRef(ptr %find)
+  %rc.0 = call i32 @PyTuple_SetItem(ptr %tuple, i64 0, ptr %find)
+  %rc.1 = call i32 @PyTuple_SetItem(ptr %tuple, i64 1, ptr %maps)
+  %rc.2 = call i32 @PyTuple_SetItem(ptr %tuple, i64 2, ptr %noted)
+  ret ptr %tuple
+drop_maps:
+  call void @Py_DecRef(ptr %maps)
+  br label %drop
+drop:
+  call void @Py_DecRef(ptr %noted)
+  br label %fail
+fail:
+  ret ptr null
 }
 
 ; Raise the exception that a hook made, if it did not raise itself.
