@@ -8,6 +8,7 @@ instances: views keep the range itself alive.
 from __future__ import annotations
 
 import codecs
+import functools
 import sys
 from array import array
 from typing import Any
@@ -68,7 +69,7 @@ class Memory(Unpicklable, Linked):
         MemoryError: the host has no room.
     """
 
-    __slots__ = ("_declared", "_record", "_reservation", "_view")
+    __slots__ = ("_address", "_declared", "_record", "_reservation", "_view")
 
     def __init__(
         self,
@@ -95,6 +96,7 @@ class Memory(Unpicklable, Linked):
 
     def _setup(self, type_: MemoryType, most: int | None = None) -> None:
         Linked.__init__(self)
+        _use_native_methods()
         self._declared = type_
         self._view: memoryview | None = None
         reserved = _RESERVED[type_.addr]
@@ -120,6 +122,7 @@ class Memory(Unpicklable, Linked):
             ("page_shift", type_.page_size.bit_length() - 1),
         ):
             self._record.words[MEMORY_RECORD.offset[field] // 8] = value
+        self._address = self._record.address
 
     @property
     def base(self) -> int:
@@ -288,6 +291,12 @@ class Memory(Unpicklable, Linked):
 
     def __repr__(self) -> str:
         return f"<Memory {self.type}>"
+
+
+@functools.cache
+def _use_native_methods() -> None:
+    # Not when the class is made: importing this module should not load the native runtime.
+    native().speed_up(Memory, "_address", "_view")
 
 
 def _flat(data: Any) -> memoryview | bytes:

@@ -20,12 +20,17 @@ __all__ = [
     "ALIASES",
     "COMPACT_INT",
     "INCREF_NONE",
+    "METH_FASTCALL",
+    "METH_KEYWORDS",
+    "METH_O",
     "Definitions",
     "Layout",
     "MethodDefinition",
     "layout",
     "new_function",
+    "new_method",
     "new_of",
+    "slot_offset",
 ]
 
 ALIASES = {} if sys.version_info >= (3, 11) else {"PyObject_Vectorcall": "PyObject_VectorcallDict"}
@@ -43,6 +48,7 @@ class Layout:
         ints: compact ints may be read inline (see `compact_int`).
         floats: floats may be read inline: the value at offset 16.
         wrapped: a ctypes structure's memory may be found inline: its address at offset 16.
+        slices: so may the parts of a slice, and the type of any object.
     """
 
     def __init__(self) -> None:
@@ -50,6 +56,7 @@ class Layout:
         self.ints = plain and sys.int_info.bits_per_digit == 30 and _test_ints()
         self.floats = plain and _test_floats()
         self.wrapped = plain and _test_wrapped()
+        self.slices = plain and _test_slices()
 
 
 @functools.cache
@@ -96,6 +103,23 @@ def _test_wrapped() -> bool:
     return all(_word(id(probe) + 16) == ctypes.addressof(probe) for probe in (own, other))
 
 
+def _test_slices() -> bool:
+    parts = ("start", "stop", "step")
+    part = slice(*parts)
+    found = [_word(id(part) + 8)] + [_word(id(part) + 16 + 8 * i) for i in range(3)]
+    return found == [id(slice), *map(id, parts)]
+
+
+def slot_offset(instance: object, name: str) -> int | None:
+    """Where an object of a class with `__slots__` keeps an attribute, which is set to find out."""
+    sentinel = object()
+    setattr(instance, name, sentinel)
+    size = type(instance).__basicsize__
+    places = [at for at in range(16, size, 8) if _word(id(instance) + at) == id(sentinel)]
+    delattr(instance, name)
+    return places[0] if len(places) == 1 and _word(id(instance) + places[0]) == 0 else None
+
+
 COMPACT_INT = (
     """\
   %{n}.tag = load i64, ptr %{n}.size
@@ -136,7 +160,7 @@ INCREF_NONE = (
 """Own one more reference to None."""
 
 
-_METH_FASTCALL = 0x80
+METH_O, METH_FASTCALL, METH_KEYWORDS = 0x8, 0x80, 0x2
 
 
 class MethodDefinition(ctypes.Structure):
@@ -149,10 +173,10 @@ class MethodDefinition(ctypes.Structure):
         ("_doc", ctypes.c_char_p),
     )
 
-    def __init__(self, name: str, function: int, doc: str) -> None:
+    def __init__(self, name: str, function: int, doc: str, flags: int = METH_FASTCALL) -> None:
         # A NUL would end the string for CPython; a lone surrogate it could not read.
         texts = (text.partition("\0")[0].encode("utf-8", "replace") for text in (name, doc))
-        super().__init__(next(texts), function, _METH_FASTCALL, next(texts))
+        super().__init__(next(texts), function, flags, next(texts))
 
     __hash__ = object.__hash__  # by identity; ctypes has none
 
@@ -210,6 +234,13 @@ def _new_function() -> Any:
 def new_function(definition: MethodDefinition, bound: object, module: str) -> Any:
     """PyCFunction_NewEx: a builtin that passes `bound` as its self."""
     return _new_function()(ctypes.addressof(definition), bound, module)
+
+
+def new_method(type_: type, definition: MethodDefinition) -> Any:
+    """PyDescr_NewMethod: a method of a class. The definition must be kept for ever."""
+    prototype = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.py_object, ctypes.c_void_p)
+    make = prototype(("PyDescr_NewMethod", ctypes.pythonapi))
+    return make(type_, ctypes.addressof(definition))
 
 
 _TP_NEW = 65  # Py_tp_new of the stable ABI

@@ -64,12 +64,17 @@ _WasmFunction.__name__ = _NumberedFunction.__name__ = "WasmFunction"
 
 
 class NativeRuntime:
-    """The process's native runtime. Use `native()`."""
+    """The process's native runtime. Use `native()`.
+
+    Attributes:
+        replaced: the methods written in Python that native ones stand before, by name.
+    """
 
     def __init__(self) -> None:
         self._space = CodeSpace()
         self._adapters = Adapters(self._space, libc.thread_slot(self._make_key()))
         self._keep: list[object] = []
+        self.replaced: dict[str, Any] = {}
         self._definitions = cpython.Definitions()
         self._hooks = Hooks()
         self._host_calls = HostCalls(self._hooks)
@@ -330,6 +335,39 @@ class NativeRuntime:
     def memory_grow(self) -> Callable[[int, int], int]:
         """(address of a MemoryRecord, pages) -> the old size in pages, or -1."""
         return self._function("jw_memory_grow", ctypes.c_int64, ctypes.c_void_p, ctypes.c_uint64)
+
+    def speed_up(self, cls: type, record_slot: str, view_slot: str) -> None:
+        """Put native methods before those of a memory's class that programs call most.
+
+        They do the ordinary case; the methods written in Python do the rest. Where objects lie
+        otherwise in memory than known, nothing is done.
+
+        Args:
+            cls: with `read`, `write`, `__getitem__` and `__setitem__` as of `Memory`.
+            record_slot, view_slot: its slots with the address of the MemoryRecord and with a
+                memoryview of all bytes, or None.
+        """
+        probe: object = object.__new__(cls)
+        record, view = (cpython.slot_offset(probe, name) for name in (record_slot, view_slot))
+        if record is None or view is None or not cpython.layout().slices:
+            return
+        self._set("jw_record_slot", record)
+        self._set("jw_view_slot", view)
+        keywords = cpython.METH_FASTCALL | cpython.METH_KEYWORDS
+        for name, short, flags, parameters in (
+            ("read", "read", keywords, "address, size"),
+            ("write", "write", keywords, "address, data"),
+            ("__getitem__", "get", cpython.METH_O, "key, /"),
+            ("__setitem__", "set", cpython.METH_FASTCALL, "key, value, /"),
+        ):
+            method = cls.__dict__[name]
+            self._set_hook(f"memory_{short}", method)
+            self.replaced[name] = method
+            doc = f"{name}($self, {parameters})\n--\n\n{method.__doc__ or ''}"
+            code = self._space.symbol(f"jw_memory_{short}")
+            definition = cpython.MethodDefinition(name, code, doc, flags)
+            self._keep.append(definition)
+            setattr(cls, name, cpython.new_method(cls, definition))
 
     @functools.cached_property
     def table_grow(self) -> Callable[[int, int, int], int]:

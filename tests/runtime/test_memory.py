@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+import array
 import gc
+import inspect
 import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 
 from jitwasm import Memory
+from jitwasm.backend.native import native
 
 PAGE = 65536
+
+
+@pytest.fixture(autouse=True, scope="module", params=["native", "python"])
+def methods(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With the native methods before those written in Python, and without them."""
+    Memory(0)
+    python = native().replaced
+    assert set(python) == {"read", "write", "__getitem__", "__setitem__"}
+    before = {name: vars(Memory)[name] for name in python}
+    if request.param == "python":
+        for name, method in python.items():
+            setattr(Memory, name, method)
+    yield
+    for name, method in before.items():
+        setattr(Memory, name, method)
 
 
 def test_new_memory_has_its_initial_size_and_is_zero() -> None:
@@ -331,3 +351,102 @@ def test_string_without_end_is_an_index_error() -> None:
 
 def test_memory_is_true_even_when_it_is_empty() -> None:
     assert Memory(0)
+
+
+class Index:
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def __index__(self) -> int:
+        return self.value
+
+
+class Broken:
+    def __index__(self) -> int:
+        raise LookupError("no number")
+
+
+def outcome(function: Callable[..., Any], *arguments: Any, **named: Any) -> tuple[Any, ...]:
+    """What a call gives, so that two can be compared."""
+    try:
+        result = function(*arguments, **named)
+    except Exception as error:
+        return type(error), str(error)
+    return type(result), bytes(result) if isinstance(result, memoryview) else result
+
+
+NUMBERS = [0, 1, 5, PAGE - 1, PAGE, PAGE + 1, -1, 1 << 40, 1 << 70, -(1 << 70)]
+NUMBERS += [True, False, Index(3), Index(-3), Broken(), 1.0, "1", None, np.int32(7), np.uint64(9)]
+DATA = [b"", b"abc", bytearray(b"xyz"), memoryview(b"12345")[::2], np.arange(6, dtype="u2"), "text"]
+DATA += [np.arange(8).reshape(2, 4).T, array.array("d", [1.5]), None, 7, 255, 256, -1, [1, 2]]
+
+
+def test_native_methods_do_what_those_in_python_do() -> None:
+    memory, other = Memory(1), Memory(1)
+    memory.write(0, bytes(range(256)) * 256)
+    other.write(0, memory.read(0, PAGE))
+    python = native().replaced
+    parts = [slice(a, b) for a in (*NUMBERS, None) for b in NUMBERS]
+    parts += [slice(2, 9, step) for step in (1, 2, -1, 0, None, "x")]
+    for key in [*NUMBERS, *parts]:
+        assert outcome(Memory.__getitem__, memory, key) == outcome(
+            python["__getitem__"], other, key
+        ), key
+        for value in DATA:
+            found = outcome(Memory.__setitem__, memory, key, value)
+            assert found == outcome(python["__setitem__"], other, key, value), (key, value)
+    for first in NUMBERS:
+        for second in (*NUMBERS, *DATA):
+            for name in ("read", "write"):
+                found = outcome(getattr(Memory, name), memory, first, second)
+                assert found == outcome(python[name], other, first, second), (name, first, second)
+        for wrong in ((), (1,), (1, 2, 3)):
+            for name in ("read", "write"):
+                found = outcome(getattr(Memory, name), memory, *wrong)
+                assert found == outcome(python[name], other, *wrong)
+    assert memory.read(0, PAGE) == other.read(0, PAGE)
+    memory.write(0, bytes(range(16)))
+    assert outcome(memory.read, address=3, size=2) == (bytes, b"\3\4")
+    assert outcome(memory.read, 3, size=2) == (bytes, b"\3\4")
+    assert outcome(memory.write, 3, data=b"x") == (type(None), None)
+    assert outcome(memory.read, 3, length=2)[0] is TypeError
+
+
+def test_memories_that_were_not_made_have_no_bytes() -> None:
+    memory = Memory.__new__(Memory)
+    for call in (lambda: memory.read(0, 1), lambda: memory[0], lambda: memory[0:1]):
+        with pytest.raises(AttributeError):
+            call()
+    with pytest.raises(AttributeError):
+        memory[0] = 1
+    for name in ("read", "write", "__getitem__", "__setitem__"):
+        with pytest.raises((TypeError, AttributeError)):
+            getattr(Memory, name)(object(), 0, 0)
+
+
+def test_methods_show_what_they_are() -> None:
+    assert list(inspect.signature(Memory(1).read).parameters) == ["address", "size"]
+    assert list(inspect.signature(Memory(1).write).parameters) == ["address", "data"]
+    assert (Memory.read.__doc__ or "").startswith("A copy of")
+
+
+def test_subclasses_have_the_methods_too() -> None:
+    class Named(Memory):
+        __slots__ = ("name",)
+
+        def read(self, address: int, size: int) -> bytes:
+            return super().read(address, size).upper()
+
+    memory = Named(1)
+    memory.name = "x"
+    memory[0:3] = b"abc"
+    assert (memory.read(0, 3), memory[1], bytes(memory[0:2])) == (b"ABC", ord("b"), b"ab")
+
+
+def test_overlapping_ranges_are_copied_as_a_whole() -> None:
+    memory = Memory(1)
+    memory.write(0, bytes(range(16)))
+    memory[4:16] = memory[0:12]
+    assert memory.read(0, 16) == bytes([*range(4), *range(12)])
+    memory.write(0, memory[4:16])
+    assert memory.read(0, 12) == bytes(range(12))

@@ -3,6 +3,7 @@
     core         state threads stores traps signals sampling ticks entry.s
     conversions  conversions of values, also those that emitted code leaves to it; values
     calls        calls of any function type in both directions, and of C functions
+    memories     access to linear memory from Python
     libcalls     the helpers of jitwasm.libcalls
     wasm.s       memcpy and relatives, in the arena's wasm part
 

@@ -34,10 +34,11 @@ _PARTS = {
     ),
     "conversions": ("conversions.ll", "values.ll"),
     "calls": ("calls.ll", "hostcalls.ll", "hostcalls.s"),
+    "memories": ("memories.ll",),
     "libcalls": ("libcalls.ll",),
     "wasm": ("wasm.s",),
 }
-OBJECTS = {"runtime": ("core", "conversions", "calls", "libcalls"), "wasm": ("wasm",)}
+OBJECTS = {"runtime": ("core", "conversions", "calls", "memories", "libcalls"), "wasm": ("wasm",)}
 """The objects of the runtime and the parts of each; `wasm` is loaded among wasm code."""
 
 ERROR = -0x7FFF_5AFE_DEAD_0001

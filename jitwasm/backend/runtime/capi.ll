@@ -29,6 +29,8 @@ declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 @PyExc_RuntimeError = external global ptr
 @PyFloat_Type = external global i8
 @PyLong_Type = external global i8
+@PyMemoryView_Type = external global i8
+@PySlice_Type = external global i8
 @PyTuple_Type = external global i8
 @_Py_NoneStruct = external global i64
 declare ptr @PyBytes_AsString(ptr)
@@ -57,8 +59,10 @@ declare ptr @PyNumber_Index(ptr)
 declare ptr @PyObject_CallFunction(ptr, ptr, ...)
 declare i32 @PyObject_CheckBuffer(ptr)
 declare i32 @PyObject_GetBuffer(ptr, ptr, i32)
+declare ptr @PyObject_GetItem(ptr, ptr)
 declare ptr @PyObject_GetIter(ptr)
 declare i32 @PyObject_SetAttr(ptr, ptr, ptr)
+declare i64 @PyObject_Size(ptr)
 declare ptr @PyObject_Type(ptr)
 declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)
 declare ptr @PySequence_Tuple(ptr)

@@ -36,4 +36,10 @@
 @jw_hook_to_ref = global ptr null
 @jw_hook_from_ref = global ptr null
 @jw_hook_idle = global ptr null
+@jw_hook_memory_read = global ptr null  ; the methods of Memory that memories.ll stands before
+@jw_hook_memory_write = global ptr null
+@jw_hook_memory_get = global ptr null
+@jw_hook_memory_set = global ptr null
+@jw_record_slot = global i64 0          ; offsets of slots in a Memory: the record's address, the view
+@jw_view_slot = global i64 0
 @jw_host_callback = global ptr null     ; C function: the ctypes callback for host functions
