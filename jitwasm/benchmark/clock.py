@@ -21,7 +21,8 @@ class Download:
     """Bytes that arrive at a rate, from the time on that someone iterates over them.
 
     Attributes:
-        last: when the last of them was given, by `time.perf_counter`.
+        last: when the last of them was there, by `time.perf_counter`: without a rate, all of them
+            are from the beginning on.
     """
 
     def __init__(self, data: bytes, rate: int) -> None:
@@ -36,5 +37,5 @@ class Download:
             if self._rate:
                 due = start + (at + len(chunk)) / self._rate
                 time.sleep(max(0.0, due - time.perf_counter()))
-            self.last = time.perf_counter()
+            self.last = time.perf_counter() if self._rate else start
             yield chunk

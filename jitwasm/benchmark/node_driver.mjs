@@ -85,7 +85,7 @@ const handlers = {
         controller.enqueue(bytes.subarray(at, end));
         at = end;
         if (at === bytes.length) {
-          last = now();
+          last = rate ? now() : start;
           controller.close();
         }
       },

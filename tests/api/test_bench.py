@@ -283,6 +283,10 @@ def test_a_download_keeps_its_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     assert b"".join(download) == bytes(10_000)
     assert sum(slept) == pytest.approx(10.0) and download.last == pytest.approx(110.0)
     assert max(slept) == pytest.approx(4.096)
+    at_once = Download(bytes(10_000), 0)
+    for _ in at_once:
+        now[0] += 1
+    assert at_once.last == pytest.approx(110.0), "all was there at the beginning"
 
 
 @pytest.mark.parametrize(
