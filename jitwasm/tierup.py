@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import importlib
 import os
 import threading
 import time
@@ -17,6 +18,7 @@ import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from jitwasm.backend.codegen import compile_unit, host_target
 from jitwasm.backend.executors import submit
@@ -26,11 +28,13 @@ from jitwasm.backend.units import CompileUnit, unit_text
 from jitwasm.codecache import CodeRecord
 from jitwasm.config import Config
 from jitwasm.frontend.moduleinfo import ModuleInfo
-from jitwasm.frontend.translate import Translator
 from jitwasm.ir import FunctionIR
 from jitwasm.livecode import LiveCode, Tier, reset_locks
 from jitwasm.optimization import UNIT_BYTES, OptimizationPlan
 from jitwasm.storedcode import OptimizedCode
+
+if TYPE_CHECKING:
+    from jitwasm.frontend.translate import Translator
 
 __all__ = ["failures", "live_code", "settle"]
 
@@ -71,7 +75,9 @@ class _Module:
 
     def translator(self, code: LiveCode) -> Translator:
         if self._translator is None:
-            self._translator = Translator(code.info, code.config)
+            # Not at import: with code from the cache there may be nothing to optimise.
+            translate = importlib.import_module("jitwasm.frontend.translate")
+            self._translator = translate.Translator(code.info, code.config)
         return self._translator
 
     def rest_in(self) -> float | None:
