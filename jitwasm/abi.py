@@ -22,6 +22,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from jitwasm.types import FuncType, ValType
 
@@ -365,13 +366,21 @@ class VMLayout:
     def type_rtt(self, typeidx: int) -> int:
         return self.table_record(self.tables) + 8 * typeidx
 
+    @cached_property
+    def _import_slots(self) -> int:
+        return self.type_rtt(self.types)
+
     def import_slot(self, funcidx: int) -> int:
         """{code, env} of an imported function: env is 8 bytes behind code."""
-        return self.type_rtt(self.types) + 16 * funcidx
+        return self._import_slots + 16 * funcidx
+
+    @cached_property
+    def _function_slots(self) -> int:
+        return self.import_slot(self.imported_functions) - 8 * self.imported_functions
 
     def function_slot(self, funcidx: int) -> int:
         """Code pointer of a defined function (`funcidx` counts imports too)."""
-        return self.import_slot(self.imported_functions) + 8 * (funcidx - self.imported_functions)
+        return self._function_slots + 8 * funcidx
 
     def call_slot(self, funcidx: int) -> int:
         """Where the code pointer of any function lies, imported or defined."""
@@ -379,31 +388,54 @@ class VMLayout:
             return self.import_slot(funcidx)
         return self.function_slot(funcidx)
 
+    @cached_property
+    def _imported_globals(self) -> int:
+        return self.function_slot(self.imported_functions + self.defined_functions)
+
     def imported_global(self, globalidx: int) -> int:
         """Pointer to the cell of an imported global (invariant)."""
-        end = self.function_slot(self.imported_functions + self.defined_functions)
-        return end + 8 * globalidx
+        return self._imported_globals + 8 * globalidx
+
+    @cached_property
+    def _data_segments(self) -> int:
+        return self.imported_global(self.imported_globals)
 
     def data_segment(self, dataidx: int) -> int:
         """A DataSegment, in place."""
-        return self.imported_global(self.imported_globals) + DATA_SEGMENT.size * dataidx
+        return self._data_segments + DATA_SEGMENT.size * dataidx
+
+    @cached_property
+    def _elem_segments(self) -> int:
+        return self.data_segment(self.data_segments)
 
     def elem_segment(self, elemidx: int) -> int:
         """An ElemSegment, in place."""
-        return self.data_segment(self.data_segments) + ELEM_SEGMENT.size * elemidx
+        return self._elem_segments + ELEM_SEGMENT.size * elemidx
+
+    @cached_property
+    def _tags(self) -> int:
+        return self.elem_segment(self.elem_segments)
 
     def tag(self, tagidx: int) -> int:
         """Pointer that identifies a tag."""
-        return self.elem_segment(self.elem_segments) + 8 * tagidx
+        return self._tags + 8 * tagidx
+
+    @cached_property
+    def _global_cells(self) -> int:
+        start = -(-self.tag(self.tags) // GLOBAL_CELL) * GLOBAL_CELL
+        return start - GLOBAL_CELL * self.imported_globals
 
     def global_cell(self, globalidx: int) -> int:
         """Cell of a defined global, in place (`globalidx` counts imports too)."""
-        start = -(-self.tag(self.tags) // GLOBAL_CELL) * GLOBAL_CELL
-        return start + GLOBAL_CELL * (globalidx - self.imported_globals)
+        return self._global_cells + GLOBAL_CELL * globalidx
+
+    @cached_property
+    def _func_refs(self) -> int:
+        return self.global_cell(self.imported_globals + self.defined_globals)
 
     def func_ref(self, funcidx: int) -> int:
         """Pointer to a declared function's FuncRef (invariant): the value of `ref.func`."""
-        return self.global_cell(self.imported_globals + self.defined_globals) + 8 * funcidx
+        return self._func_refs + 8 * funcidx
 
     @property
     def fuel(self) -> int:

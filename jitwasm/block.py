@@ -7,6 +7,8 @@ keeps the object. Addresses are plain integers.
 from __future__ import annotations
 
 import ctypes
+import functools
+from typing import Any
 
 __all__ = ["Block", "address_of_bytes", "read_word", "write_word"]
 
@@ -18,28 +20,35 @@ class Block:
 
     Attributes:
         address: of the first byte.
-        size: bytes, rounded up to a multiple of 8.
-        words: the memory as unsigned 64-bit words.
+        size: bytes that were asked for.
+        words: the memory as unsigned 64-bit words; there may be more of them than needed.
     """
 
-    __slots__ = ("__weakref__", "_anchor", "_memory", "address", "size", "words")
+    __slots__ = ("__weakref__", "address", "size", "words")
 
     def __init__(self, size: int, initial: bytes = b"") -> None:
-        self.size = -(-max(size, len(initial)) // 8) * 8
-        self._memory = bytearray(self.size + _ALIGN)
-        # While this ctypes object exists the bytearray cannot be resized, so it cannot move.
-        self._anchor = ctypes.c_char.from_buffer(self._memory)
-        start = ctypes.addressof(self._anchor)
-        skip = -start % _ALIGN
-        self.address = start + skip
-        view = memoryview(self._memory)[skip : skip + self.size]
+        self.size = size
+        # The view keeps the array, which never moves. One word is spare, for the alignment.
+        memory = _word_array((size + 71) >> 6 << 3)()
+        address = ctypes.addressof(memory)
+        view = memoryview(memory).cast("B")
+        if address % _ALIGN:
+            skip = _ALIGN - address % _ALIGN
+            address += skip
+            view = view[skip : len(view) - skip % 8]
         if initial:
             view[: len(initial)] = initial
+        self.address = address
         self.words = view.cast("Q")
 
     def contents(self) -> bytes:
         """A copy of the memory."""
-        return self.words.tobytes()
+        return self.words.tobytes()[: self.size]
+
+
+@functools.lru_cache(maxsize=4096)
+def _word_array(count: int) -> Any:
+    return ctypes.c_uint64 * count
 
 
 def read_word(address: int) -> int:

@@ -14,13 +14,15 @@ from dataclasses import dataclass
 
 from jitwasm.abi import FUNCREF, VMLayout
 from jitwasm.block import Block
-from jitwasm.frontend.moduleinfo import ModuleInfo
+from jitwasm.frontend.moduleinfo import Export, ModuleInfo
 from jitwasm.module import CompiledModule
 from jitwasm.rtt import rtt_address
+from jitwasm.segments import DataPlan, ElementPlan, plan_data, plan_elements
 
 __all__ = ["Blueprint", "blueprint_of"]
 
 FUNCREF_WORDS = FUNCREF.size // 8
+_ALIGN = 16
 
 
 @dataclass(frozen=True)
@@ -29,15 +31,27 @@ class Blueprint:
 
     Attributes:
         layout: of the vmctx.
-        vmctx: its contents, as far as all instances agree.
-        funcrefs: the FuncRefs of the functions in `positions`, without their environment.
-        positions: place in `funcrefs` of each defined function that outside code may name.
+        vmctx: its contents, as far as all instances agree, with the FuncRefs behind. Pointers into
+            it are offsets.
+        funcrefs: offset of the FuncRefs of the functions in `positions`.
+        pointers: which words are such pointers.
+        positions: place in the FuncRefs of each defined function that outside code may name.
+        imported: declared functions that are imports: each instance finds their FuncRefs.
+        elements, data: the segments; data is None if not all addresses are constants.
+        passive: passive data segments that code can name.
+        exports: by name.
     """
 
     layout: VMLayout
     vmctx: bytes
-    funcrefs: bytes
+    funcrefs: int
+    pointers: array[int]
     positions: dict[int, int]
+    imported: tuple[int, ...]
+    elements: list[ElementPlan]
+    data: dict[int, DataPlan] | None
+    passive: tuple[tuple[int, bytes], ...]
+    exports: dict[str, Export]
 
 
 # Pure cache. The value must not refer to the module, not even through its image.
@@ -53,23 +67,50 @@ def blueprint_of(module: CompiledModule) -> Blueprint:
 
 
 def _build(info: ModuleInfo, codes: Sequence[int]) -> Blueprint:
-    layout = info.layout
-    vmctx = Block(layout.size)
-    for typeidx, type_ in enumerate(info.types):
-        vmctx.words[layout.type_rtt(typeidx) // 8] = rtt_address(type_)
-    first = info.imported_functions
-    if codes:
-        slot = layout.function_slot(first) // 8
-        vmctx.words[slot : slot + len(codes)] = memoryview(array("Q", codes)).cast("B").cast("Q")
+    layout, first = info.layout, info.imported_functions
     exported = {e.index for e in info.exports if e.kind == "function"}
     started = set() if info.start is None else {info.start}
     named = [i for i in sorted(info.declared_functions | exported | started) if i >= first]
-    funcrefs = array("Q", bytes(FUNCREF.size * len(named)))
+    positions = {funcidx: place for place, funcidx in enumerate(named)}
+    block, funcrefs = Block(layout.size), -(-layout.size // _ALIGN) * _ALIGN
+    for typeidx, type_ in enumerate(info.types):
+        block.words[layout.type_rtt(typeidx) // 8] = rtt_address(type_)
+    if codes:
+        slot = layout.function_slot(first) // 8
+        block.words[slot : slot + len(codes)] = memoryview(array("Q", codes)).cast("B").cast("Q")
+    declared = [funcidx for funcidx in info.declared_functions if funcidx in positions]
+    pointers = array("I", [layout.func_ref(funcidx) // 8 for funcidx in declared])
+    for word, funcidx in zip(pointers, declared, strict=True):
+        block.words[word] = funcrefs + FUNCREF.size * positions[funcidx]
+    # The environment of all FuncRefs is the vmctx: offset 0.
+    start = funcrefs + FUNCREF.offset["env"]
+    pointers.extend(range(start // 8, (start + FUNCREF.size * len(named)) // 8, FUNCREF_WORDS))
+    contents = block.contents() + bytes(funcrefs - layout.size)
+    return Blueprint(
+        layout,
+        contents + _funcrefs(info, named, codes),
+        funcrefs,
+        pointers,
+        positions,
+        tuple(funcidx for funcidx in info.declared_functions if funcidx not in positions),
+        plan_elements(info, positions),
+        plan_data(info),
+        tuple(
+            (dataidx, row.payload)
+            for dataidx, row in enumerate(info.data[: layout.data_segments])
+            if row.mode == "passive"
+        ),
+        {export.name: export for export in info.exports},
+    )
+
+
+def _funcrefs(info: ModuleInfo, named: Sequence[int], codes: Sequence[int]) -> bytes:
+    """The FuncRefs of some functions, without their environment."""
+    words = array("Q", bytes(FUNCREF.size * len(named)))
     for field, values in (
-        ("code", [codes[funcidx - first] for funcidx in named]),
+        ("code", [codes[funcidx - info.imported_functions] for funcidx in named]),
         ("type", [rtt_address(info.functions[funcidx]) for funcidx in named]),
         ("funcidx", named),
     ):
-        funcrefs[FUNCREF.offset[field] // 8 :: FUNCREF_WORDS] = array("Q", values)
-    positions = {funcidx: place for place, funcidx in enumerate(named)}
-    return Blueprint(layout, vmctx.contents(), funcrefs.tobytes(), positions)
+        words[FUNCREF.offset[field] // 8 :: FUNCREF_WORDS] = array("Q", values)
+    return words.tobytes()

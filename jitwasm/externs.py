@@ -81,7 +81,7 @@ class BoxRegistry:
 
     def _add_slab(self) -> None:
         slab = Block(8 * _BOX_WORDS * _SLAB)
-        slab.words[::_BOX_WORDS] = _headers()
+        slab.words[: _BOX_WORDS * _SLAB : _BOX_WORDS] = _headers()
         self._slabs.append(slab)
         self._free += range(slab.address, slab.address + 16 * _SLAB, 16)
 

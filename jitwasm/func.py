@@ -46,14 +46,19 @@ class FunctionSpace(Member):
     another thread destroys the callable; the weak dictionary here can.
     """
 
-    __slots__ = ("callables", "config")
+    __slots__ = ("_callables", "config")
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
-        self.callables: weakref.WeakValueDictionary[int, WasmFunction] = (
-            weakref.WeakValueDictionary()
-        )
+        self._callables: weakref.WeakValueDictionary[int, WasmFunction] | None = None
+
+    @property
+    def callables(self) -> weakref.WeakValueDictionary[int, WasmFunction]:
+        """The callables that have been made, by the address of their FuncRef."""
+        if self._callables is None:
+            self._callables = weakref.WeakValueDictionary()
+        return self._callables
 
     def describe_function(self, funcidx: int) -> tuple[str, str]:
         """`__name__` and `__doc__` of the callable of a function."""

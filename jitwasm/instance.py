@@ -6,11 +6,11 @@ import ctypes
 import functools
 import operator
 import sys
-from array import array
 from collections.abc import Sequence
 from typing import Any
 
-from jitwasm.backend.native import NativeRuntime, native
+from jitwasm.backend.native import HostFunction, NativeRuntime, native
+from jitwasm.block import Block, write_word
 from jitwasm.blueprint import blueprint_of
 from jitwasm.cfunctions import CFunction
 from jitwasm.collector import collect_if_due
@@ -40,7 +40,7 @@ from jitwasm.tag import Tag
 from jitwasm.trapcodes import TrapCode
 from jitwasm.types import DefType, FuncType, GlobalType, MemoryType
 from jitwasm.values import from_ref, to_ref
-from jitwasm.vmctx import HostImport, VMContext, wasm_import
+from jitwasm.vmctx import HostImport, ImportedFunction, VMContext, wasm_import
 
 __all__ = ["Instance"]
 
@@ -78,14 +78,21 @@ class Instance(Exporter):
         self.module = module
         store = _join_stores(resolved)
         # From here on this is one entry into the store, as a call is: other threads wait.
-        with store.entered():
+        runtime, door = _runtime(), store.door
+        runtime.enter_store(door)
+        try:
             context = _allocate(module, resolved, store)
             self._hold = hold = context.hold(store)
             self.exports = _exports_of(context, hold)
             _announce(context, resolved)
             _initialise(context)
-        store.root().expect_members()
-        collect_if_due(store)
+        finally:
+            runtime.leave_store(door)
+        root = store.root()
+        if root.members:
+            root.expect_members()
+        if root.is_collection_due:
+            collect_if_due(store)
 
     @property
     def fuel(self) -> int | None:
@@ -133,26 +140,37 @@ def _runtime() -> NativeRuntime:
 
 
 def _join_stores(resolved: list[Resolved]) -> Store:
-    store = merge_all([s for r in resolved if (s := store_of(r)) is not None])
-    for item in resolved:
+    linked = [item for item in resolved if not isinstance(item, HostCallable)]
+    if not linked:
+        return Store()
+    store = merge_all([s for r in linked if (s := store_of(r)) is not None])
+    for item in linked:
         join(item, store)
     return store.root()
 
 
 def _allocate(module: CompiledModule, resolved: list[Resolved], store: Store) -> VMContext:
     """Steps 5 to 7: the module instance, with the values of its globals, tables and segments."""
-    _runtime()
     info = module.info
     context = VMContext(info, module.config, module.image(), blueprint_of(module))
     module.attach(context)
     context.enter_store(store)
-    if any(map(lets_references_through, resolved)) or any(map(carries_references, info.tags)):
+    linked = [item for item in resolved if not isinstance(item, HostCallable)]
+    if any(map(lets_references_through, linked)) or any(map(carries_references, info.tags)):
         # References of either side may come to lie anywhere in the store from now on.
         store.members.add(context)
-        store.members |= {c for r in resolved if (c := exporter_of(r)) is not None}
+        store.members |= {c for r in linked if (c := exporter_of(r)) is not None}
     # 5. The auxiliary instance: the imports. Their order is that of each index space.
+    functions: list[ImportedFunction] = []
     for row, item in zip(info.imports, resolved, strict=True):
-        _bind(context, row.desc, item, store)
+        if isinstance(item, (HostCallable, CFunction)):
+            assert isinstance(row.desc, DefType) and isinstance(row.desc.comp, FuncType)
+            functions.append(HostImport(_host_function(context, item, row.desc.comp, store)))
+        elif isinstance(item, FunctionAnchor):
+            functions.append(wasm_import(item))
+        else:
+            _bind(context, row.desc, item, store)
+    context.set_functions(functions)
     context.publish_funcrefs()
     # 6. Values of globals (each sees those before it), tables and element segments;
     # 7. the instances that hold them. Memories and tables need no values of their own.
@@ -186,13 +204,10 @@ def _spare_memory(types: Sequence[MemoryType], limit: int | None) -> int | None:
     return spare // len(types)
 
 
-def _bind(context: VMContext, wanted: object, item: Resolved, store: Store) -> None:
-    if isinstance(item, FunctionAnchor):
-        context.add_function(wasm_import(item), store)
-    elif isinstance(item, (HostCallable, CFunction)):
-        assert isinstance(wanted, DefType) and isinstance(wanted.comp, FuncType)
-        context.add_function(_host_import(context, item, wanted.comp, store), store)
-    elif isinstance(item, Memory):
+def _bind(
+    context: VMContext, wanted: object, item: Memory | Table | Tag | Global | Value, store: Store
+) -> None:
+    if isinstance(item, Memory):
         context.add_memory(item)
     elif isinstance(item, Table):
         context.add_table(item._core)
@@ -202,16 +217,14 @@ def _bind(context: VMContext, wanted: object, item: Resolved, store: Store) -> N
         context.add_imported_global(_cell_of(item, wanted, store))
 
 
-def _host_import(
+def _host_function(
     context: VMContext, item: HostCallable | CFunction, type_: FuncType, store: Store
-) -> HostImport:
-    runtime, root = _runtime(), store.root()
+) -> HostFunction:
+    runtime = _runtime()
     if isinstance(item, CFunction):
-        made = runtime.c_function(type_, item.address, item.pointer, root.state, root.overflow)
-    else:
-        ways = context.config.host_calls
-        made = runtime.host_function(type_, item.target, root.state, root.overflow, ways)
-    return HostImport(made)
+        return runtime.c_function(type_, item.address, item.pointer, store.state, store.overflow)
+    ways = context.config.host_calls
+    return runtime.host_function(type_, item.target, store.state, store.overflow, ways)
 
 
 def _cell_of(item: Global | Value, wanted: object, store: Store) -> GlobalCell:
@@ -229,14 +242,17 @@ def _announce(context: VMContext, resolved: list[Resolved]) -> None:
 
     It is the exported memory "memory", else the first one, else None. WASI needs this.
     """
-    exported = {e.name: e.index for e in context.info.exports if e.kind == "memory"}
-    index = exported.get("memory", 0)
-    memory = context.memories[index] if context.memories else None
-    for item in resolved:
-        bind = (
-            getattr(item.target, "__wasm_bind__", None) if isinstance(item, HostCallable) else None
-        )
-        if bind is not None:
+    binds = [
+        bind
+        for item in resolved
+        if isinstance(item, HostCallable)
+        and (bind := getattr(item.target, "__wasm_bind__", None)) is not None
+    ]
+    if binds:
+        exported = context.blueprint.exports.get("memory")
+        index = exported.index if exported is not None and exported.kind == "memory" else 0
+        memory = context.memories[index] if context.memories else None
+        for bind in binds:
             bind(memory)
 
 
@@ -245,50 +261,60 @@ def _initialise(context: VMContext) -> None:
     info = context.info
     # 9. Element segments.
     for elemidx, segment in enumerate(info.elements):
-        _place_elements(context, elemidx, segment)
+        if segment.mode != "declarative":  # elem.drop: an absent segment is an empty one
+            _place_elements(context, elemidx, segment)
     # 10. Data segments.
-    for dataidx, data in enumerate(info.data):
-        _place_data(context, dataidx, data)
+    for dataidx, payload in context.blueprint.passive:
+        context.set_data_segment(dataidx, payload)
+    if not _place_all_data(context):
+        for data in info.data:
+            if data.offset is not None:
+                _place_data(context, data, evaluate(data.offset, context))
     # 11. The start function.
     if info.start is not None:
         function_at(context.funcref(info.start))()
 
 
 def _place_elements(context: VMContext, elemidx: int, segment: ElementSegment) -> None:
-    if segment.mode == "declarative":
-        return  # elem.drop: an absent segment is an empty one
-    words = array(
-        "Q",
-        [
-            context.funcref(item) if isinstance(item, int) else evaluate(item, context)
-            for item in segment.items
-        ],
-    )
+    plan = context.blueprint.elements[elemidx]
+    block: Block | None = None
     if segment.offset is None:
-        context.set_elem_segment(elemidx, words)
-        return
-    table = context.tables[segment.tableidx]
-    start = evaluate(segment.offset, context)
-    if start + len(words) > table.size:
-        raise Trap(TrapCode.OUT_OF_BOUNDS_TABLE)
-    table.write(start, words)
+        block = Block(8 * plan.count)
+        address = block.address
+    else:
+        table = context.tables[segment.tableidx]
+        start = evaluate(segment.offset, context)
+        if start + plan.count > table.size:
+            raise Trap(TrapCode.OUT_OF_BOUNDS_TABLE)
+        address = table.base + 8 * start
+    plan.write(address, context.funcrefs)
+    for index, item in plan.others:
+        word = context.funcref(item) if isinstance(item, int) else evaluate(item, context)
+        write_word(address + 8 * index, word)
+    if block is not None:
+        context.set_elem_segment(elemidx, block, plan.count)
 
 
-def _place_data(context: VMContext, dataidx: int, data: DataSegment) -> None:
-    if data.offset is None:
-        if dataidx < context.info.layout.data_segments:  # else no code can name it
-            context.set_data_segment(dataidx, data.payload)
-        return
+def _place_all_data(context: VMContext) -> bool:
+    """Place the active data segments at once, where all of them fit and are at constant places."""
+    plans = context.blueprint.data
+    if plans is None:
+        return False
+    if any(context.memories[memidx].size < plan.end for memidx, plan in plans.items()):
+        return False
+    for memidx, plan in plans.items():
+        plan.write(context.memories[memidx].base)
+    return True
+
+
+def _place_data(context: VMContext, data: DataSegment, start: int) -> None:
     memory = context.memories[data.memidx]
-    start = evaluate(data.offset, context)
     if start + len(data.payload) > memory.size:
         raise Trap(TrapCode.OUT_OF_BOUNDS_MEMORY)
     ctypes.memmove(memory.base + start, data.payload, len(data.payload))
 
 
 def _exports_of(context: VMContext, hold: Hold) -> Exports:
-    names = {export.name: export for export in context.info.exports}
-
     def make(export: Export) -> Any:
         if export.kind == "function":
             return function_at(context.funcref(export.index))
@@ -300,4 +326,4 @@ def _exports_of(context: VMContext, hold: Hold) -> Exports:
             return context.globals[export.index].handle(hold)
         return context.tags[export.index]
 
-    return Exports(names, make)
+    return Exports(context.blueprint.exports, make)

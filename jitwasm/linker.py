@@ -119,6 +119,10 @@ _NOT_A_NAMESPACE = (str, bytes, bytearray, int, float, complex, Sequence, set, f
 
 
 def _read(row: Import, imports: object) -> object:
+    if type(imports) is dict:  # nearly always
+        namespace = imports.get(row.module)
+        if type(namespace) is dict:
+            return namespace[row.name] if row.name in namespace else _Missing("it is missing")
     if imports is None:
         return _Missing("no imports are given")
     namespace = _member(imports, row.module)

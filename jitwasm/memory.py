@@ -31,7 +31,10 @@ from jitwasm.values import integer
 
 __all__ = ["Memory"]
 
-_BYTES = MEMORY_RECORD.offset["bytes"] // 8
+_BASE, _BYTES, _MAXIMUM, _RESERVED_BYTES, _PAGE_SHIFT = (
+    MEMORY_RECORD.offset[name] // 8
+    for name in ("base", "bytes", "maximum", "reserved", "page_shift")
+)
 _MAX_PAGES = {I32: 1 << 16, I64: 1 << 48}  # in pages of 64 KiB: the specification's range
 _RESERVED = {I32: MEMORY32_RESERVED, I64: MEMORY64_RESERVED}
 _GUARD = {I32: MEMORY32_GUARD, I64: MEMORY64_GUARD}
@@ -114,14 +117,12 @@ class Memory(Unpicklable, Linked):
         if most is not None:
             maximum = max(min(maximum, most // type_.page_size * type_.page_size), size)
         self._record = Block(MEMORY_RECORD.size)
-        for field, value in (
-            ("base", self._reservation.base),
-            ("bytes", size),
-            ("maximum", maximum),
-            ("reserved", reserved),
-            ("page_shift", type_.page_size.bit_length() - 1),
-        ):
-            self._record.words[MEMORY_RECORD.offset[field] // 8] = value
+        words = self._record.words
+        words[_BASE] = self._reservation.base
+        words[_BYTES] = size
+        words[_MAXIMUM] = maximum
+        words[_RESERVED_BYTES] = reserved
+        words[_PAGE_SHIFT] = type_.page_size.bit_length() - 1
         self._address = self._record.address
 
     @property

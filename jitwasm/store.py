@@ -18,6 +18,7 @@ lives on need not keep any more, collector.py finds.
 from __future__ import annotations
 
 import ctypes
+import functools
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -38,6 +39,8 @@ _DEPTH = STORE_STATE.offset["depth"] // 8
 _DUE = STORE_STATE.offset["due"] // 8
 _HELPERS = STORE_STATE.offset["helpers"] // 8
 _OBJECT = STORE_STATE.offset["object"] // 8
+_DOOR = STORE_STATE.size  # offset of an environment, in the same block
+_DOOR_STORE = (_DOOR + ENV.offset["store"]) // 8
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,12 @@ class References:
 class Member:
     """What owns environments: a context. A store only keeps it alive and finds it."""
 
-    __slots__ = ("__weakref__", "_hold")
+    __slots__ = ("__weakref__", "_hold", "environments")
 
     def __init__(self) -> None:
         self._hold: weakref.ref[Hold] | None = None
+        self.environments: list[int] = []
+        """Addresses of environments that it owns and that no FuncRef leads to."""
 
     def hold(self, store: Store) -> Hold:
         """What public objects reached through this context keep; the same while any does."""
@@ -136,7 +141,6 @@ class Store:
     __slots__ = (
         "__weakref__",
         "_absorbed",
-        "_door",
         "_forward",
         "_most_boxes",
         "_most_unheld",
@@ -150,11 +154,10 @@ class Store:
 
     def __init__(self) -> None:
         self._forward: Store | None = None
-        self._state = Block(STORE_STATE.size)
-        self._state.words[_OBJECT] = id(self)
-        self._state.words[_HELPERS] = ctypes.addressof(helper_table())
-        self._door = Block(ENV.size)
-        self._door.words[ENV.offset["store"] // 8] = self._state.address
+        self._state = state = Block(_DOOR + ENV.size)
+        state.words[_OBJECT] = id(self)
+        state.words[_HELPERS] = _helpers()
+        state.words[_DOOR_STORE] = state.address
         self._overflow: Block | None = None
         self._absorbed: list[Block] = []  # states and overflow areas of stores merged into this
         self.members: set[Member] = set()
@@ -197,6 +200,18 @@ class Store:
         """Register an environment whose head already points here."""
         self.contexts[address] = owner
 
+    def _environments(self) -> Iterator[int]:
+        """All that point to this store: its own, contexts', and those of their host functions."""
+        yield self.door
+        yield from self.contexts
+        for member in set(self.contexts.values()):
+            yield from member.environments
+
+    @property
+    def door(self) -> int:
+        """Address of an environment through which Python enters."""
+        return self._state.address + _DOOR
+
     @contextmanager
     def entered(self) -> Iterator[None]:
         """Be the thread inside, so that nothing runs in the store meanwhile.
@@ -206,7 +221,7 @@ class Store:
         Raises:
             RuntimeError: waiting would be a deadlock.
         """
-        door = self._door.address
+        door = self.door
         native().enter_store(door)
         try:
             yield
@@ -268,7 +283,7 @@ class Store:
 
     def _absorb(self, gone: Store) -> None:
         """Take over another store while this thread is inside both."""
-        for address in [gone._door.address, *gone.contexts]:
+        for address in gone._environments():
             write_word(address + ENV.offset["store"], self.state)
         gone._forward = self
         # Whoever entered the other store leaves through its environment, that is, this one.
@@ -282,9 +297,14 @@ class Store:
             linked._store_ref = weakref.ref(self)
             self.linked.add(linked)
         self.boxes.absorb(gone.boxes)
-        self._absorbed += [gone._state, gone._door, *gone._absorbed]
+        self._absorbed += [gone._state, *gone._absorbed]
         if gone._overflow is not None:
             self._absorbed.append(gone._overflow)
+
+
+@functools.cache
+def _helpers() -> int:
+    return ctypes.addressof(helper_table())
 
 
 def merge_all(stores: list[Store]) -> Store:

@@ -13,9 +13,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from jitwasm.abi import ENV, FUNCREF
-from jitwasm.backend.native import CodeImage, HostFunction
+from jitwasm.backend.native import CodeImage, HostFunction, native
 from jitwasm.block import Block, address_of_bytes, read_word
-from jitwasm.blueprint import FUNCREF_WORDS, Blueprint
+from jitwasm.blueprint import Blueprint
 from jitwasm.config import Config
 from jitwasm.frontend.moduleinfo import ModuleInfo
 from jitwasm.func import FunctionAnchor, FunctionSpace, make_funcref
@@ -28,6 +28,8 @@ from jitwasm.types import RefType
 from jitwasm.values import is_function_heap
 
 __all__ = ["HostImport", "ImportedFunction", "VMContext", "WasmImport", "wasm_import"]
+
+_OVERFLOW, _STORE = ENV.offset["overflow"] // 8, ENV.offset["store"] // 8
 
 
 @dataclass(frozen=True)
@@ -47,19 +49,15 @@ def wasm_import(anchor: FunctionAnchor) -> WasmImport:
     return WasmImport(anchor.funcref, code, env, anchor.context)
 
 
-@dataclass(frozen=True)
 class HostImport:
     """An imported Python callable or C function: its environment is the importer's."""
 
-    function: HostFunction
+    __slots__ = ("code", "env", "function")
 
-    @property
-    def code(self) -> int:
-        return self.function.code
-
-    @property
-    def env(self) -> int:
-        return self.function.env
+    def __init__(self, function: HostFunction) -> None:
+        self.function = function
+        self.code = function.code
+        self.env = function.env
 
 
 ImportedFunction = WasmImport | HostImport
@@ -72,15 +70,17 @@ class VMContext(FunctionSpace):
         info: the module's declarations.
         functions: the imported functions.
         memories, tables, globals, tags: the members of the index spaces, in order.
+        address: of the vmctx.
+        blueprint: what the module's instances have in common.
     """
 
     __slots__ = (
         "_block",
         "_extra_funcrefs",
-        "_funcrefs",
         "_image",
-        "_positions",
         "_segments",
+        "address",
+        "blueprint",
         "functions",
         "globals",
         "info",
@@ -95,9 +95,13 @@ class VMContext(FunctionSpace):
         super().__init__(config)
         self.info = info
         self._image = image
-        self._block = Block(info.layout.size, blueprint.vmctx)
-        self._funcrefs = Block(len(blueprint.funcrefs), blueprint.funcrefs)
-        self._positions = blueprint.positions
+        self.blueprint = blueprint
+        # The vmctx, and the FuncRefs of its functions.
+        self._block = block = Block(len(blueprint.vmctx), blueprint.vmctx)
+        self.address = block.address
+        pointers, count = blueprint.pointers.buffer_info()
+        if count:
+            native().relocate(block.address, pointers, count, block.address)
         self._extra_funcrefs: dict[int, Block] = {}
         self._segments: list[tuple[RefType, Block]] = []
         self.functions: list[ImportedFunction] = []
@@ -105,16 +109,13 @@ class VMContext(FunctionSpace):
         self.tables: list[TableCore] = []
         self.globals: list[GlobalCell] = []
         self.tags: list[Tag] = []
-        env = FUNCREF.offset["env"] // 8
-        for place in range(len(self._positions)):
-            self._funcrefs.words[env + FUNCREF_WORDS * place] = self.address
         if config.fuel is not None:
             self.fuel = config.fuel
 
     @property
-    def address(self) -> int:
-        """Of the vmctx."""
-        return self._block.address
+    def funcrefs(self) -> int:
+        """Address of the FuncRefs of its own functions."""
+        return self.address + self.blueprint.funcrefs
 
     def set_word(self, offset: int, value: int) -> None:
         """Write one field of the vmctx."""
@@ -137,18 +138,18 @@ class VMContext(FunctionSpace):
 
     def enter_store(self, store: Store) -> None:
         """Point the environment to its store, from now on and through merges."""
-        self.set_word(ENV.offset["overflow"], store.overflow)
-        self.set_word(ENV.offset["store"], store.state)
+        self._block.words[_OVERFLOW] = store.overflow
+        self._block.words[_STORE] = store.state
         store.add_environment(self.address, self)
 
-    def add_function(self, imported: ImportedFunction, store: Store) -> None:
-        """Bind the next imported function."""
-        slot = self.info.layout.import_slot(len(self.functions))
-        self.set_word(slot, imported.code)
-        self.set_word(slot + 8, imported.env)
-        self.functions.append(imported)
-        if isinstance(imported, HostImport):
-            store.add_environment(imported.env, self)
+    def set_functions(self, imported: list[ImportedFunction]) -> None:
+        """Bind the imported functions: all of them, in order."""
+        self.functions = imported
+        if imported:
+            codes = array("Q", [word for row in imported for word in (row.code, row.env)])
+            first = self.info.layout.import_slot(0) // 8
+            self._block.words[first : first + len(codes)] = memoryview(codes).cast("B").cast("Q")
+            self.environments = [row.env for row in imported if isinstance(row, HostImport)]
 
     def add_memory(self, memory: Memory) -> None:
         memidx = len(self.memories)
@@ -186,25 +187,23 @@ class VMContext(FunctionSpace):
         self.set_word(offset, address_of_bytes(payload))
         self.set_word(offset + 8, len(payload))
 
-    def set_elem_segment(self, elemidx: int, words: array[int]) -> None:
-        """Make a passive element segment available."""
-        count, block = len(words), Block(0, words.tobytes())
+    def set_elem_segment(self, elemidx: int, block: Block, count: int) -> None:
+        """Make a passive element segment available: `count` reference words."""
         offset = self.info.layout.elem_segment(elemidx)
         self.set_word(offset, block.address)
         self.set_word(offset + 8, count)
         self._segments.append((self.info.elements[elemidx].type, block))
 
     def publish_funcrefs(self) -> None:
-        """Fill in the pointers that `ref.func` loads, once all imports are bound."""
-        first, words = self.info.layout.func_ref(0) // 8, self._block.words
-        for funcidx in self.info.declared_functions:
-            words[first + funcidx] = self.funcref(funcidx)
+        """Fill in the pointers that `ref.func` loads for imports, once they are bound."""
+        for funcidx in self.blueprint.imported:
+            self.set_word(self.info.layout.func_ref(funcidx), self.funcref(funcidx))
 
     def funcref(self, funcidx: int) -> int:
         """The address of a function's FuncRef: an imported wasm function keeps its own."""
-        place = self._positions.get(funcidx)
+        place = self.blueprint.positions.get(funcidx)
         if place is not None:
-            return self._funcrefs.address + FUNCREF.size * place
+            return self.address + self.blueprint.funcrefs + FUNCREF.size * place
         imported = self.functions[funcidx]
         if isinstance(imported, WasmImport):
             return imported.funcref
@@ -212,6 +211,7 @@ class VMContext(FunctionSpace):
         if block is None:
             made = make_funcref(imported.code, imported.env, self.info.functions[funcidx], funcidx)
             block = self._extra_funcrefs.setdefault(funcidx, made)
+            Store.of_environment(self.address).add_environment(imported.env, self)
         return block.address
 
     def neighbours(self) -> Iterable[Member | Linked]:

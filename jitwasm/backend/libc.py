@@ -17,6 +17,7 @@ __all__ = [
     "address_of",
     "discard",
     "function_address",
+    "map_file",
     "map_reserve",
     "protect",
     "thread_slot",
@@ -27,6 +28,8 @@ NO_ACCESS = 0
 READ_WRITE = mmap.PROT_READ | mmap.PROT_WRITE
 READ_EXECUTE = mmap.PROT_READ | mmap.PROT_EXEC
 
+_OBJECT_HEAD = object.__basicsize__
+_MAP_FIXED = 0x10
 _MAP_NORESERVE = 0x4000
 _MADV_DONTNEED = 4
 _BLOCK_WORDS = 0x600 // 8  # of a thread's block (glibc's struct pthread has 0x900 bytes)
@@ -39,6 +42,8 @@ def _libc() -> ctypes.CDLL:
     size, address, number = ctypes.c_size_t, ctypes.c_void_p, ctypes.c_int
     library.mprotect.argtypes = [address, size, number]
     library.madvise.argtypes = [address, size, number]
+    library.mmap.argtypes = [address, size, number, number, number, ctypes.c_long]
+    library.mmap.restype = ctypes.c_void_p
     return library
 
 
@@ -64,16 +69,40 @@ def map_reserve(size: int) -> mmap.mmap:
 
 def address_of(mapping: mmap.mmap) -> int:
     """Where a mapping lies; it must be kept as long as the address is used."""
+    if _tells_data():
+        return ctypes.c_uint64.from_address(id(mapping) + _OBJECT_HEAD).value
+    return _buffer_of(mapping)
+
+
+@functools.cache
+def _tells_data() -> bool:
+    """Whether a mmap object's first field is its address: asking for a buffer takes far longer."""
+    with mmap.mmap(-1, PAGE_SIZE) as mapping:
+        return ctypes.c_uint64.from_address(id(mapping) + _OBJECT_HEAD).value == _buffer_of(mapping)
+
+
+def _buffer_of(mapping: mmap.mmap) -> int:
     view = (ctypes.c_uint64 * 16)()  # a Py_buffer, which begins with the address
     _get_buffer()(mapping, ctypes.addressof(view), 0)
     ctypes.pythonapi.PyBuffer_Release(ctypes.byref(view))
-    return view[0]
+    return int(view[0])
 
 
 @functools.cache
 def _get_buffer() -> Any:
     prototype = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.c_void_p, ctypes.c_int)
     return prototype(("PyObject_GetBuffer", ctypes.pythonapi))
+
+
+def map_file(address: int, size: int, file: int, offset: int) -> None:
+    """Put a private, writable view of a file in the place of whole pages.
+
+    Raises:
+        MemoryError, OSError: the system refuses. The pages may be gone then.
+    """
+    flags = mmap.MAP_PRIVATE | _MAP_FIXED
+    if _libc().mmap(address, size, READ_WRITE, flags, file, offset) != address:
+        _check(-1)
 
 
 def protect(address: int, size: int, prot: int) -> None:

@@ -377,6 +377,20 @@ class NativeRuntime:
         )
 
     @functools.cached_property
+    def relocate(self) -> Callable[[int, int, int, int], None]:
+        """(words, places, count, base): add `base` to the words at `count` places (u32)."""
+        return self._function(
+            "jw_relocate", None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint64
+        )
+
+    @functools.cached_property
+    def copy_segments(self) -> Callable[[int, int, int], None]:
+        """(memory, rows, count): copy bytes, by rows of (offset, address, size), all u64."""
+        return self._function(
+            "jw_copy_segments", None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint64
+        )
+
+    @functools.cached_property
     def set_deadline(self) -> Callable[[int], int]:
         """Set this thread's deadline: CLOCK_MONOTONIC nanoseconds, 0 for none; returns the old one.
 

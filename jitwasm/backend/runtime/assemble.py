@@ -30,6 +30,7 @@ _PARTS = {
         "signals.ll",
         "sampling.ll",
         "ticks.ll",
+        "instances.ll",
         "entry.s",
     ),
     "conversions": ("conversions.ll", "values.ll"),
