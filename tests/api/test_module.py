@@ -162,6 +162,17 @@ def test_comes_back_from_another_process(add: bytes) -> None:
         assert use(pool.submit(jitwasm.Module, add).result(TIMEOUT)) == 42
 
 
+def test_goes_to_the_workers_of_joblib(add: bytes) -> None:
+    joblib = pytest.importorskip("joblib")
+    module = jitwasm.Module(add)
+    work = [joblib.delayed(use)(module) for _ in range(3)]
+    try:
+        assert joblib.Parallel(n_jobs=2)(work) == [42, 42, 42]
+    finally:
+        # Its workers would outlive the test.
+        joblib.externals.loky.get_reusable_executor().shutdown(wait=True, kill_workers=True)
+
+
 def test_many_threads_use_one_module(add: bytes) -> None:
     module = jitwasm.Module(add)
     start = threading.Barrier(8)

@@ -266,3 +266,27 @@ def test_what_is_not_wasm_is_refused_at_its_first_bytes() -> None:
     with pytest.raises(jitwasm.MalformedError, match="magic"):
         jitwasm.compile_streaming(endless()).result(TIMEOUT)
     assert taken == 1
+
+
+class Gigabyte(io.RawIOBase):
+    """A file of a gigabyte of zeros, which counts what is read of it."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        size = min(len(buffer), (1 << 30) - self.taken)
+        buffer[:size] = bytes(size)
+        self.taken += size
+        return size
+
+
+@pytest.mark.parametrize("wrap", [lambda raw: raw, io.BufferedReader], ids=["raw", "buffered"])
+def test_of_a_gigabyte_that_is_not_wasm_the_first_bytes_are_read(wrap: Any) -> None:
+    file = Gigabyte()
+    with pytest.raises(jitwasm.MalformedError, match="magic"):
+        jitwasm.compile_streaming(wrap(file)).result(TIMEOUT)
+    assert 0 < file.taken <= 1 << 16
