@@ -18,7 +18,7 @@ from jitwasm.frontend.events import CodeStart, FunctionBody, ModuleEnd
 from jitwasm.frontend.moduleinfo import ModuleInfo
 from jitwasm.frontend.stream import StreamParser
 from jitwasm.frontend.translate import Translator
-from jitwasm.recovery import Recovery
+from jitwasm.recovery import OutOfProportion, Recovery
 from jitwasm.tierchoice import Way
 from jitwasm.tiers import BaselineCode
 from jitwasm.version import __version__
@@ -48,15 +48,29 @@ class OptimizedModule:
         self._units = UnitBuilder(start.info.layout, level, max_optimized)
         self.scheduler = scheduler_of(config, host_target(level))
         self._recovery = Recovery(start.info, config)
+        self._excessive: list[int] = []
 
     def add(self, body: FunctionBody) -> None:
         self._recovery.note(body)
-        self._submit(self._units.add(self._translator.translate(body)))
+        function = self._translator.translate(body)
+        if function.is_out_of_proportion:
+            self._excessive.append(function.funcidx)
+        else:
+            self._submit(self._units.add(function))
         self.functions_translated += 1
 
     def finish(self, data: bytes) -> list[bytes]:
         self._submit(self._units.flush())
-        return self.scheduler.results(functools.partial(self._recovery.compile, data))
+        compile_ = functools.partial(self._recovery.compile, data)
+        objects = self.scheduler.results(compile_)
+        if self._excessive:
+            objects.append(compile_(self._excessive, OutOfProportion()))
+        return objects
+
+    @property
+    def is_as_wanted(self) -> bool:
+        """Whether all of it has been optimised, or would not be another time either."""
+        return not self._recovery.losses
 
     def cancel(self) -> None:
         self.scheduler.cancel()

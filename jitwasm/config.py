@@ -79,9 +79,10 @@ class ImplementationLimits:
     """Depth of nested blocks in a function body."""
     memory_bytes: int | None = None
     """What the memories of one instance may take together; None leaves it to their types."""
-    compile_seconds: float | None = 60.0
-    """CPU time that LLVM may take for one unit of code (a function, or some small ones) in a worker
-    process. Threads cannot be stopped."""
+    compile_seconds: float | None = 30.0
+    """CPU time that LLVM may take for one unit of code: a function, or some small ones. What takes
+    longer is compiled by the one-pass compiler. A worker process is then ended; a thread cannot be,
+    and goes on at the lowest priority (see `Config.executor`)."""
     compile_memory: int | None = 4 << 30
     """Bytes of address space that a worker process may have."""
 

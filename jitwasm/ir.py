@@ -62,6 +62,16 @@ FUNCTION_ATTRIBUTES = (
 calls but `musttail` ones: an endless recursion shall exhaust the stack, not become a loop."""
 
 
+MOST_TEXT_PER_BYTE = 64
+"""Text of a function for each byte of its body beyond which LLVM would take out of proportion
+long. The most that 26 real modules have is 32; nested loops with many locals have hundreds."""
+FREE_TEXT = 500_000
+"""Bytes of text that are never too much."""
+MOST_LOOPS = 400
+"""Loops of a function; LLVM's passes take time that grows with their square (4 s for so many). The
+most that a function of at most 64 KB has in those modules is 182."""
+
+
 @dataclass(frozen=True)
 class FunctionIR:
     """One translated function.
@@ -77,6 +87,7 @@ class FunctionIR:
         fn_ir: LLVM function type of its own definition.
         body_size: bytes of wasm code, the measure of cost.
         universal: whether it is defined with the universal prototype.
+        loops: how many loops it has.
     """
 
     funcidx: int
@@ -86,3 +97,11 @@ class FunctionIR:
     fn_ir: str
     body_size: int
     universal: bool = False
+    loops: int = 0
+
+    @property
+    def is_out_of_proportion(self) -> bool:
+        """Whether the body makes so much IR that LLVM is not to see it."""
+        return self.loops > MOST_LOOPS or len(self.text) > max(
+            FREE_TEXT, MOST_TEXT_PER_BYTE * self.body_size
+        )

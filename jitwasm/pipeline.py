@@ -232,7 +232,7 @@ class CompileSession:
                 return code.stored, key
             code = self._compile_after_all(code)
         stored = StoredCode(self._way, code.fingerprint, tuple(code.finish(data)))
-        if self._cache is not None:
+        if self._cache is not None and code.is_as_wanted:
             if self._way != "lazy":  # else it is stored when there is any
                 self._cache.save(key, stored)
             self._cache.point(_pointer(self._cache, data, start), key)

@@ -21,16 +21,28 @@ from jitwasm.frontend.moduleinfo import ModuleInfo
 from jitwasm.tierchoice import is_available
 from jitwasm.tiers import baseline_compiler
 
-__all__ = ["Recovery"]
+__all__ = ["OutOfProportion", "Recovery"]
+
+
+class OutOfProportion(Exception):
+    """LLVM would take out of proportion long for a function."""
+
+    def __init__(self) -> None:
+        super().__init__("its LLVM IR is out of proportion to its size")
 
 
 class Recovery:
-    """The functions of one module, by where their bodies are."""
+    """The functions of one module, by where their bodies are.
+
+    Attributes:
+        losses: how many times code had to be compiled in this way that LLVM might have compiled.
+    """
 
     def __init__(self, info: ModuleInfo, config: Config) -> None:
         self._info = info
         self._config = config
         self._bodies: dict[int, tuple[int, int]] = {}
+        self.losses = 0
 
     def note(self, body: FunctionBody) -> None:
         """Remember a function, which has been validated or will be."""
@@ -47,6 +59,7 @@ class Recovery:
         Raises:
             CompileError: the one-pass compiler does not cover them.
         """
+        self.losses += not isinstance(reason, OutOfProportion)
         codes = [(function_symbol(i), self._compile(data, i, reason)) for i in funcidxs]
         shown = ", ".join(map(str, funcidxs[:5])) + (", …" if len(funcidxs) > 5 else "")
         warnings.warn(

@@ -90,7 +90,10 @@ class BaselineCode:
         functions_total, functions_translated, functions_compiled: see Progress.
         lazy: whether functions are only validated now.
         fallbacks: the functions that went to LLVM.
+        is_as_wanted: whether another time nothing else would come out.
     """
+
+    is_as_wanted = True
 
     def __init__(
         self, start: CodeStart, config: Config, lazy: bool, fingerprint: Callable[[], str]

@@ -233,6 +233,8 @@ class TierUp:
     def _submit(self, code: LiveCode, module: _Module) -> None:
         try:
             functions = list(self._unit(code, module))
+            if not functions:
+                return
             text = unit_text(functions, code.info.layout)
         except _Stopped:
             raise
@@ -246,7 +248,8 @@ class TierUp:
 
     def _compile(self, config: Config, funcidxs: tuple[int, ...], text: str) -> Future[bytes]:
         if config.executor is None:
-            return self._pool.submit(compile_unit, text, host_target(LEVEL), config.verify_ir)
+            pool = self._pool.within(config.limits.compile_seconds)
+            return pool.submit(compile_unit, text, host_target(LEVEL), config.verify_ir)
         unit = CompileUnit(0, LEVEL, funcidxs, text, 0)
         try:
             return submit(config, unit, host_target(LEVEL))
@@ -266,6 +269,8 @@ class TierUp:
             room -= plan.take(seed)
             while queue:
                 function = self._translate(code, module, queue.pop(0))
+                if function.is_out_of_proportion:
+                    continue  # it stays as it is
                 yield function
                 for callee in plan.companions(tuple(function.calls), room):
                     room -= plan.take(callee)

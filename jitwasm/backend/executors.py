@@ -63,7 +63,7 @@ def executor_of(config: Config) -> Executor:
     """Where the modules of a configuration are compiled."""
     chosen = config.executor
     if chosen is None:
-        return shared_pool(config.threads)
+        return shared_pool(config.threads).within(config.limits.compile_seconds)
     if isinstance(chosen, str):
         # Looked up when it is wanted: it would be a fifth of the time of import.
         processes = importlib.import_module("jitwasm.backend.processes")

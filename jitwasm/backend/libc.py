@@ -16,6 +16,7 @@ __all__ = [
     "READ_WRITE",
     "address_of",
     "discard",
+    "exit_without_destructors",
     "function_address",
     "map_file",
     "map_reserve",
@@ -114,6 +115,18 @@ def protect(address: int, size: int, prot: int) -> None:
 def discard(address: int, size: int) -> None:
     """Give the pages back to the system; they read as zeros when they are made accessible."""
     _check(_libc().madvise(address, size, _MADV_DONTNEED))
+
+
+def exit_without_destructors() -> None:
+    """When the process ends, do it at once: run no destructors of C++ libraries.
+
+    For when a thread is stuck in one of them. What was registered to run at exit after this call,
+    and C's streams, are done before.
+    """
+    process = _libc()
+    process.fflush(None)
+    # on_exit's function gets the exit status first, and that is what _exit takes.
+    process.on_exit(process._exit, None)
 
 
 def thread_slot(key: int) -> int | None:

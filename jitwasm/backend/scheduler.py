@@ -10,18 +10,28 @@ pure function of plain data.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError, Executor, Future
+from concurrent.futures import CancelledError, Executor, Future, InvalidStateError
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from jitwasm.backend import libc
 from jitwasm.backend.units import CompileUnit
 
-__all__ = ["WORKER_STACK", "CancelledError", "Scheduler", "WorkerPool", "shared_pool"]
+__all__ = [
+    "WORKER_STACK",
+    "BudgetExceeded",
+    "CancelledError",
+    "Scheduler",
+    "WorkerPool",
+    "shared_pool",
+]
 
 T = TypeVar("T")
 
@@ -29,12 +39,29 @@ WORKER_STACK = 64 << 20
 """Bytes of address space for a worker's stack: LLVM recurses over what it is given."""
 
 
-@dataclass
+class BudgetExceeded(RuntimeError):
+    """A task took more CPU time than it may. Its thread goes on: threads cannot be stopped."""
+
+
+@dataclass(eq=False)
 class _Task:
+    """A call on its way.
+
+    Attributes:
+        seconds: CPU time it may take; None sets no bound.
+        thread: which runs it.
+        begun: that thread's CPU time at the start.
+        abandoned: it has exceeded its budget.
+    """
+
     future: Future[Any]
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
     keywords: dict[str, Any]
+    seconds: float | None = None
+    thread: threading.Thread | None = None
+    begun: float = 0.0
+    abandoned: bool = False
 
     def run(self) -> None:
         if not self.future.set_running_or_notify_cancel():
@@ -42,9 +69,22 @@ class _Task:
         try:
             result = self.function(*self.arguments, **self.keywords)
         except BaseException as error:
-            self.future.set_exception(error)
+            with contextlib.suppress(InvalidStateError):  # abandoned
+                self.future.set_exception(error)
         else:
-            self.future.set_result(result)
+            with contextlib.suppress(InvalidStateError):
+                self.future.set_result(result)
+
+    def fail(self, error: BaseException) -> None:
+        with contextlib.suppress(InvalidStateError):  # it has just ended
+            self.future.set_exception(error)
+
+    def left(self) -> float:
+        """Seconds of CPU time that it may still take."""
+        assert self.thread is not None and self.seconds is not None
+        assert self.thread.ident is not None
+        clock = time.pthread_getcpuclockid(self.thread.ident)
+        return self.begun + self.seconds - time.clock_gettime(clock)
 
 
 class WorkerPool(Executor):
@@ -53,6 +93,10 @@ class WorkerPool(Executor):
     Unlike those of `ThreadPoolExecutor` its queued tasks do not delay the interpreter's exit: they
     are cancelled, and only tasks that run are waited for, because LLVM must not be running while
     the C library tears the process down. After a fork the child starts with an empty pool.
+
+    A task may have a budget of CPU time. If it exceeds that, its future fails; the thread goes on,
+    at the lowest priority, another takes its place in the pool, and the process then ends without
+    waiting for it.
     """
 
     def __init__(self, threads: int | None = None) -> None:
@@ -67,9 +111,18 @@ class WorkerPool(Executor):
         self._threads: list[threading.Thread] = []
         self._waiting = 0
         self._closed = False
+        self._watched: set[_Task] = set()
+        self._watching = False
+        self._stuck: set[threading.Thread] = set()
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        task = _Task(Future(), fn, args, kwargs)
+        return self._submit(_Task(Future(), fn, args, kwargs))
+
+    def within(self, seconds: float | None) -> Executor:
+        """This pool, for tasks with a budget of CPU time."""
+        return self if seconds is None else _Budgeted(self, seconds)
+
+    def _submit(self, task: _Task) -> Future[Any]:
         with self._changed:
             if self._closed:
                 raise RuntimeError("cannot compile any more: the worker threads have been stopped")
@@ -89,8 +142,14 @@ class WorkerPool(Executor):
         for task in dropped:
             task.future.cancel()
         if wait:
-            for thread in self._threads:
-                thread.join()
+            self._join()
+
+    def _join(self) -> None:
+        for thread in self._threads:
+            while thread.is_alive() and thread not in self._stuck:
+                thread.join(0.05)
+        if any(thread.is_alive() for thread in self._stuck):
+            libc.exit_without_destructors()
 
     def _start_thread(self) -> None:
         thread = threading.Thread(
@@ -105,8 +164,53 @@ class WorkerPool(Executor):
 
     def _work(self) -> None:
         while (task := self._next_task()) is not None:
+            if task.seconds is not None:
+                self._watch(task)
             task.run()
+            with self._changed:
+                self._watched.discard(task)
+                if task.abandoned:
+                    self.size -= 1  # there is another thread in place of this one
+                    self._stuck.discard(threading.current_thread())
+                    return
             del task  # the future's result must not live on in an idle thread
+
+    def _watch(self, task: _Task) -> None:
+        task.thread, task.begun = threading.current_thread(), time.thread_time()
+        with self._changed:
+            self._watched.add(task)
+            start = not self._watching
+            self._watching = True
+        if start:
+            threading.Thread(target=self._patrol, name="jitwasm-budgets", daemon=True).start()
+
+    def _patrol(self) -> None:
+        """Look after budgets as long as anything runs that has one."""
+        while True:
+            with self._changed:
+                left = {task: task.left() for task in self._watched}
+                for task in [task for task, seconds in left.items() if seconds <= 0]:
+                    self._abandon(task)
+                    del left[task]
+                if not left:
+                    self._watching = False
+                    return
+            # CPU time passes no faster than this, and a budget need not be exact.
+            time.sleep(max(min(left.values()), 0.02))
+
+    def _abandon(self, task: _Task) -> None:
+        assert task.thread is not None
+        self._watched.discard(task)
+        task.abandoned = True
+        self._stuck.add(task.thread)
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, task.thread.native_id or 0, 19)
+        self.size += 1
+        if self._tasks:
+            self._start_thread()
+        # Callbacks want the lock.
+        error = BudgetExceeded(f"LLVM took more than {task.seconds} s")
+        threading.Thread(target=task.fail, args=(error,), daemon=True).start()
 
     def _next_task(self) -> _Task | None:
         with self._changed:
@@ -117,6 +221,17 @@ class WorkerPool(Executor):
                 self._changed.wait()
                 self._waiting -= 1
             return self._tasks.popleft()
+
+
+class _Budgeted(Executor):
+    """A pool, as seen by tasks with a budget."""
+
+    def __init__(self, pool: WorkerPool, seconds: float) -> None:
+        self._pool = pool
+        self._seconds = seconds
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        return self._pool._submit(_Task(Future(), fn, args, kwargs, self._seconds))
 
 
 @functools.cache

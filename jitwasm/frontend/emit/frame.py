@@ -47,6 +47,7 @@ def finish(f: FunctionEmitter) -> FunctionIR:
         fn_ir=fn_ir,
         body_size=len(f.code),
         universal=f.universal,
+        loops=f.loop_count,
     )
 
 

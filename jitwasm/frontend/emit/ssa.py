@@ -181,6 +181,11 @@ class SSABuilder(Stacks):
 
     # -- loops -----------------------------------------------------------------------------------
 
+    @property
+    def loop_count(self) -> int:
+        """How many loops have been started."""
+        return sum(region.assigned is not None for region in self._regions)
+
     def start_loop(self, label: str, assigned: frozenset[int], vals: Sequence[str]) -> Region:
         """Begin a loop's header; its first edge is from here, with `vals`."""
         edge = self.edge(vals, final=True)
