@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from jitwasm.memory import Memory
     from jitwasm.module import ExportDescriptor, ImportDescriptor
     from jitwasm.pipeline import CompileSession, Module, Progress
+    from jitwasm.pool import InstancePool
     from jitwasm.promise import Promise
     from jitwasm.table import Table
     from jitwasm.tag import Tag
@@ -78,6 +79,7 @@ __all__ = [
     "ImplementationLimits",
     "ImportDescriptor",
     "Instance",
+    "InstancePool",
     "InvalidError",
     "Limits",
     "LinkError",
@@ -136,6 +138,7 @@ _HOMES = {
     "globals": ("Global",),
     "instance": ("Instance",),
     "memory": ("Memory",),
+    "pool": ("InstancePool",),
     "module": ("ExportDescriptor", "ImportDescriptor"),
     "pipeline": ("CompileSession", "Module", "Progress"),
     "promise": ("Promise",),

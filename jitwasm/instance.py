@@ -120,6 +120,13 @@ class Instance(Exporter):
                 raise ValueError(f"an instance may have 2^62 units of fuel, not {total}")
             context.fuel = total
 
+    def _reset(self) -> None:
+        """Be as new: for a pool. What is imported does not change."""
+        context, store = self._context, self._hold.store
+        with store.entered():
+            _reset_state(context)
+            _initialise(context)
+
     @property
     def _context(self) -> VMContext:
         context = self._hold.member
@@ -192,6 +199,22 @@ def _allocate(module: CompiledModule, resolved: list[Resolved], store: Store) ->
     for tag_type in info.tags[info.imported_tags :]:
         context.add_tag(Tag._from_type(tag_type))
     return context
+
+
+def _reset_state(context: VMContext) -> None:
+    """Give what the instance defines the values of step 6 again."""
+    info = context.info
+    context.drop_segments()
+    if context.config.fuel is not None:
+        context.fuel = context.config.fuel
+    for memory in context.memories[info.imported_memories :]:
+        memory._reset()
+    cells = context.globals[info.imported_globals :]
+    for cell, expression in zip(cells, info.global_inits, strict=True):
+        cell.bits = evaluate(expression, context)
+    for tableidx in range(info.imported_tables, len(info.tables)):
+        init = info.table_inits.get(tableidx)
+        context.tables[tableidx].reset(0 if init is None else evaluate(init, context))
 
 
 def _spare_memory(types: Sequence[MemoryType], limit: int | None) -> int | None:

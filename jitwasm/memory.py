@@ -125,6 +125,13 @@ class Memory(Unpicklable, Linked):
         words[_PAGE_SHIFT] = type_.page_size.bit_length() - 1
         self._address = self._record.address
 
+    def _reset(self) -> None:
+        """Be as new: of the initial size, and without contents."""
+        size = self._declared.limits.minimum * self._declared.page_size
+        self._reservation.clear(self.size, size)
+        self._record.words[_BYTES] = size
+        self._view = None
+
     @property
     def base(self) -> int:
         """Address of the first byte (internal)."""

@@ -194,6 +194,13 @@ class VMContext(FunctionSpace):
         self.set_word(offset + 8, count)
         self._segments.append((self.info.elements[elemidx].type, block))
 
+    def drop_segments(self) -> None:
+        """Forget the passive segments, which are then to be set again."""
+        layout, words = self.info.layout, self._block.words
+        first, end = layout.data_segment(0) // 8, layout.tag(0) // 8
+        words[first:end] = memoryview(bytes(8 * (end - first))).cast("Q")
+        self._segments.clear()
+
     def publish_funcrefs(self) -> None:
         """Fill in the pointers that `ref.func` loads for imports, once they are bound."""
         for funcidx in self.blueprint.imported:

@@ -57,6 +57,17 @@ class Reservation:
         last = -(-(offset + size) // PAGE_SIZE) * PAGE_SIZE
         libc.protect(self.base + first, last - first, prot)
 
+    def clear(self, size: int, keep: int) -> None:
+        """Give the contents of the first `size` bytes up, and all but `keep` of them.
+
+        What is kept reads as zeros, or, where a file has been mapped there, as that file.
+        """
+        end, kept = (-(-bytes_ // PAGE_SIZE) * PAGE_SIZE for bytes_ in (size, keep))
+        if end:
+            libc.discard(self.base, end)
+        if end > kept:
+            libc.protect(self.base + kept, end - kept, libc.NO_ACCESS)
+
     def view(self, offset: int, size: int) -> memoryview:
         """A writable view of committed bytes; the reservation lives at least as long."""
         if not 0 <= offset <= offset + size <= self.reserved:
