@@ -28,7 +28,7 @@ from jitwasm.frontend.reader import Reader, read_val_type
 from jitwasm.ir import FunctionIR
 from jitwasm.types import RefType, ValType
 
-__all__ = ["Translator"]
+__all__ = ["Translator", "check_instructions"]
 
 SNAPSHOT_LIMIT = 2_000_000
 """Locals times branches beyond which a function's locals are kept in stack slots: every branch
@@ -160,10 +160,20 @@ def _run(f: FunctionEmitter, pos: int, end: int, entries: Sequence[Entry]) -> in
     return pos
 
 
+def check_instructions(f: FunctionEmitter, pos: int) -> None:
+    """Handle all instructions from `pos` on, where only their validity matters."""
+    _run(f, pos, len(f.code), _start(f, pos, False))
+    _require_end(f)
+
+
 def _end(f: FunctionEmitter) -> FunctionIR:
+    _require_end(f)
+    return finish(f)
+
+
+def _require_end(f: FunctionEmitter) -> None:
     if f.frames:
         raise MalformedError(UNEXPECTED_END, f.base + len(f.code))
-    return finish(f)
 
 
 def _mark(f: FunctionEmitter, pos: int, entry: Entry) -> int:
