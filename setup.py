@@ -1,11 +1,16 @@
-"""The build step that pyproject.toml cannot state: compiling the native runtime.
+"""The build steps that pyproject.toml cannot state.
 
-`pip install .`, `pip install -e .` and building a wheel run it. `python -m
-jitwasm.backend.runtime.prebuilt` does the same for a source tree that is used where it lies.
+The native runtime is compiled: `pip install .`, `pip install -e .` and building a wheel do it.
+`python -m jitwasm.backend.runtime.prebuilt` does the same for a source tree that is used where it
+lies.
+
+With `JITWASM_MYPYC=1` in the environment the one-pass compiler and the validator are compiled by
+mypyc as well, from the same sources, for which a C compiler must be there.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import ClassVar
@@ -61,5 +66,30 @@ def _prebuilt():  # type: ignore[no-untyped-def]
     return prebuilt
 
 
+def _compiled_modules() -> list[str]:
+    """What mypyc compiles: where the time goes, and what only its own kind subclasses."""
+    baseline = (_ROOT / "jitwasm/backend/baseline").glob("[!_]*.py")
+    left = ("encodings.py", "objectfile.py", "stubs.py")
+    modules = [path for path in baseline if path.name not in left]
+    modules += [_ROOT / "jitwasm/frontend" / name for name in ("checker.py", "leb128.py")]
+    return sorted(str(path.relative_to(_ROOT)) for path in modules)
+
+
+def _extensions():  # type: ignore[no-untyped-def]
+    if os.environ.get("JITWASM_MYPYC") != "1":
+        return []
+    from mypyc.build import mypycify
+
+    flags = ["--follow-imports=silent", "--ignore-missing-imports"]
+    level = os.environ.get("JITWASM_MYPYC_OPT", "3")
+    return mypycify(
+        [*flags, *_compiled_modules()], opt_level=level, debug_level="0", group_name="jitwasm"
+    )
+
+
 build.sub_commands.append(("build_runtime", None))
-setup(cmdclass={"build_runtime": BuildRuntime})
+setup(
+    cmdclass={"build_runtime": BuildRuntime},
+    ext_modules=_extensions(),
+    setup_requires=["mypy[mypyc]>=1.18"] if os.environ.get("JITWASM_MYPYC") == "1" else [],
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from jitwasm.abi import ABI_VERSION
-from jitwasm.backend.processor import cpu_flags
+from jitwasm.backend.processor import FLOOR, cpu_features, cpu_flags
 from jitwasm.config import Config
 from jitwasm.frontend.events import CodeStart
 from jitwasm.version import __version__
@@ -18,9 +18,6 @@ second for them."""
 
 EAGER_BYTES = 64 << 10
 """Code sections up to this size are compiled at once where the tier is "auto"."""
-
-_CPU_FLAGS = frozenset({"avx2", "bmi1", "bmi2", "abm", "fma", "popcnt"})
-"""What baseline code takes for granted, as Linux names it."""
 
 Way = Literal["optimized", "baseline", "lazy"]
 """How the functions of a module are compiled: all by LLVM, all by the one-pass compiler, or each
@@ -41,9 +38,10 @@ def way_of(start: CodeStart, config: Config) -> Way:
 
 def is_available() -> bool:
     """Whether this machine can run baseline code."""
-    return cpu_flags() >= _CPU_FLAGS
+    return cpu_flags() >= FLOOR
 
 
 def baseline_fingerprint() -> str:
     """Names all on which it depends whether code of this tier may run here."""
-    return f"jitwasm {__version__}, ABI {ABI_VERSION}, baseline"
+    features = " ".join(sorted(cpu_features()))
+    return f"jitwasm {__version__}, ABI {ABI_VERSION}, baseline {features}"

@@ -17,6 +17,7 @@ from jitwasm.backend.baseline.objectfile import write_object
 from jitwasm.backend.baseline.program import InstructionRow
 from jitwasm.backend.codegen import compile_unit, host_target
 from jitwasm.backend.executors import scheduler_of
+from jitwasm.backend.processor import cpu_features
 from jitwasm.backend.units import CompileUnit, unit_text
 from jitwasm.config import Config
 from jitwasm.errors import CompileError
@@ -46,7 +47,8 @@ def baseline_compiler(info: ModuleInfo, config: Config) -> BaselineCompiler:
     if config.fuel is not None:
         immediates = ImmediateReader(info.types, config.features)
         meter = Meter(functools.partial(charges, immediates=immediates), bulk_shift)
-    return BaselineCompiler(info, config.bounds == "explicit", instruction_rows(), meter)
+    explicit = config.bounds == "explicit"
+    return BaselineCompiler(info, explicit, instruction_rows(), cpu_features(), meter)
 
 
 class FunctionCompilers:

@@ -1,4 +1,4 @@
-"""The validator and the translator accept the same bodies, and refuse others with the same error."""
+"""Validator and translator accept the same bodies, and refuse others with the same error."""
 
 from __future__ import annotations
 

@@ -6,13 +6,14 @@ that nothing allocated meanwhile takes it. Only operands on the stack are ever s
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final
+
 from jitwasm.backend.baseline.assembler import INSTRUCTIONS, imm32, move_immediate
+from jitwasm.backend.baseline.isa import InstructionSet
 from jitwasm.backend.baseline.operands import (
     CONST,
     F32,
     F64,
-    FRAME_LOAD,
-    FRAME_STORE,
     I32,
     I64,
     KIND,
@@ -26,20 +27,20 @@ from jitwasm.backend.baseline.operands import (
     XMM_MASK,
 )
 
-__all__ = ["Allocator", "Unsupported"]
+if TYPE_CHECKING:
+    from mypy_extensions import i64
 
-MOV32 = INSTRUCTIONS["mov32"].rr
-MOV64 = INSTRUCTIONS["mov64"].rr
-MOVAPS = INSTRUCTIONS["movaps"].rr
-XOR32 = INSTRUCTIONS["xor32"].rr
-XORPS = INSTRUCTIONS["xorps"].rr
-MOVD_TO = INSTRUCTIONS["movd_to"].rr
-MOVQ_TO = INSTRUCTIONS["movq_to"].rr
-STORE32I = INSTRUCTIONS["store32i"].rf
-STORE64I = INSTRUCTIONS["store64i"].rf
-LOAD_V128 = INSTRUCTIONS["load_v128"].spec
-PUSH = INSTRUCTIONS["push"]
-POP = INSTRUCTIONS["pop"]
+__all__ = ["LOWEST", "Allocator", "Unsupported"]
+
+MOV64: Final = INSTRUCTIONS["mov64"].rr
+STORE32I: Final = INSTRUCTIONS["store32i"].rf
+STORE64I: Final = INSTRUCTIONS["store64i"].rf
+PUSH: Final = INSTRUCTIONS["push"]
+POP: Final = INSTRUCTIONS["pop"]
+LOWEST: Final = tuple([(mask & -mask).bit_length() - 1 for mask in range(1 << 10)])
+"""The lowest register of a mask of temporary ones."""
+_CONSTANT_BYTES: Final = {F32: 4, F64: 8, V128: 16}
+_CONSTANT_LOADS: Final = {F32: "load_f32", F64: "load_f64", V128: "load_v128"}
 
 
 class Unsupported(Exception):
@@ -50,6 +51,7 @@ class Allocator:
     """State of the function being compiled, as far as values are concerned.
 
     Attributes:
+        isa: the instructions of the processor.
         out: the code so far, without the prologue.
         stack: the operands (see operands.py).
         free, xfree: masks of the temporary registers not in use.
@@ -57,20 +59,40 @@ class Allocator:
         max_height: highest position that has been spilled.
         types: type codes of the locals.
         pins: for each local, the register it has for good, or -1.
+        saved: those of them that the function has to preserve.
         homes: for each local, the offset of its place in the frame.
         locals: for each local, its `LOCAL` operand.
     """
 
-    def __init__(self) -> None:
+    __slots__ = (
+        "free",
+        "homes",
+        "isa",
+        "literals",
+        "locals",
+        "max_height",
+        "out",
+        "pins",
+        "saved",
+        "slot_base",
+        "slot_size",
+        "stack",
+        "types",
+        "xfree",
+    )
+
+    def __init__(self, isa: InstructionSet) -> None:
+        self.isa = isa
         self.out = bytearray()
         self.stack: list[int] = []
-        self.free: int = TEMP_MASK
-        self.xfree: int = XMM_MASK
+        self.free: i64 = TEMP_MASK
+        self.xfree: i64 = XMM_MASK
         self.slot_base: int = 0
         self.slot_size: int = 8
         self.max_height: int = -1
         self.types: list[int] = []
         self.pins: list[int] = []
+        self.saved: list[int] = []
         self.homes: list[int] = []
         self.locals: list[int] = []
         self.literals: list[tuple[int, int]] = []
@@ -79,32 +101,27 @@ class Allocator:
 
     def tmp(self) -> int:
         """Take a temporary register."""
-        free = self.free
-        if not free:
+        if not self.free:
             self._spill_one(REG, TEMP_MASK)
-            free = self.free
-        bit = free & -free
-        self.free = free ^ bit
-        return bit.bit_length() - 1
+        free = self.free
+        self.free = free & (free - 1)
+        return LOWEST[free]
 
     def tmp_except(self, taboo: int) -> int:
         """Take one that is not in the mask `taboo`."""
         if not self.free & ~taboo:
             self._spill_one(REG, TEMP_MASK & ~taboo)
-        free = self.free & ~taboo
-        bit = free & -free
-        self.free ^= bit
-        return bit.bit_length() - 1
+        reg = LOWEST[self.free & ~taboo]
+        self.free &= ~(1 << reg)
+        return reg
 
     def xtmp(self) -> int:
         """Take a temporary vector register."""
-        free = self.xfree
-        if not free:
+        if not self.xfree:
             self._spill_one(XMM, XMM_MASK)
-            free = self.xfree
-        bit = free & -free
-        self.xfree = free ^ bit
-        return bit.bit_length() - 1
+        free = self.xfree
+        self.xfree = free & (free - 1)
+        return LOWEST[free]
 
     def take(self, reg: int) -> None:
         """Take this register; if an operand on the stack has it, that is spilled."""
@@ -211,41 +228,41 @@ class Allocator:
         elif kind == LOCAL:
             pin = self.pins[payload]
             if pin < 0:
-                self.out += FRAME_LOAD[operand >> 3 & 7][self.homes[payload] << 4 | reg]
+                form = self.isa.frame_load[operand >> 3 & 7]
+                self.out += form[self.homes[payload] << 4 | reg]
             elif pin != reg:
                 self.out += MOV64[reg << 4 | pin]
         else:
             at = self.slot_base - self.slot_size * payload
-            self.out += FRAME_LOAD[operand >> 3 & 7][at << 4 | reg]
+            self.out += self.isa.frame_load[operand >> 3 & 7][at << 4 | reg]
 
     def xload(self, reg: int, operand: int) -> None:
         """Copy a float or vector operand to a register. Leaves the flags alone."""
         kind, payload, type_ = operand & KIND, operand >> PAYLOAD, operand >> 3 & 7
         if kind == XMM:
             if payload != reg:
-                self.out += MOVAPS[reg << 4 | payload]
+                self.out += self.isa.movaps[reg << 4 | payload]
         elif kind == LOCAL:
             pin = self.pins[payload]
             if pin < 0:
-                self.out += FRAME_LOAD[type_][self.homes[payload] << 4 | reg]
+                self.out += self.isa.frame_load[type_][self.homes[payload] << 4 | reg]
             elif pin != reg:
-                self.out += MOVAPS[reg << 4 | pin]
+                self.out += self.isa.movaps[reg << 4 | pin]
         elif kind == CONST:
             self._xload_constant(reg, payload, type_)
         else:
             at = self.slot_base - self.slot_size * payload
-            self.out += FRAME_LOAD[type_][at << 4 | reg]
+            self.out += self.isa.frame_load[type_][at << 4 | reg]
 
     def _xload_constant(self, reg: int, bits: int, type_: int) -> None:
         """Zeros by an instruction, other constants from literals behind the code."""
         if not bits:
-            self.out += XORPS[reg << 8 | reg << 4 | reg]
+            self.out += self.isa.xorps[reg << 8 | reg << 4 | reg]
             return
-        size = {F32: 4, F64: 8, V128: 16}[type_]
-        name = {F32: "load_f32", F64: "load_f64", V128: "load_v128"}[type_]
-        self.out += INSTRUCTIONS[name].spec.head(reg, 0, 0, 0, False)
+        load = self.isa[_CONSTANT_LOADS[type_]].spec
+        self.out += load.head(reg, 0, 0, 0, False)
         self.out += bytes([(reg & 7) << 3 | 5])
-        self.literal(bits, size)
+        self.literal(bits, _CONSTANT_BYTES[type_])
 
     def literal(self, bits: int, size: int) -> None:
         """A rip-relative displacement, the instruction's last four bytes, to a literal."""
@@ -291,14 +308,14 @@ class Allocator:
         kind, payload, type_ = operand & KIND, operand >> PAYLOAD, operand >> 3 & 7
         out = self.out
         if REG <= kind <= XMM:
-            out += FRAME_STORE[type_][at << 4 | payload]
+            out += self.isa.frame_store[type_][at << 4 | payload]
         elif kind == CONST:
             self._store_constant(at, payload, type_)
         else:
             if kind == LOCAL:
                 pin = self.pins[payload]
                 if pin >= 0:
-                    out += FRAME_STORE[type_][at << 4 | pin]
+                    out += self.isa.frame_store[type_][at << 4 | pin]
                     return
                 source = self.homes[payload]
             else:

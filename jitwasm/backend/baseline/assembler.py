@@ -1,9 +1,7 @@
-"""x86-64 machine code: ONE table of encodings, in the notation of Intel's manual.
+"""x86-64 machine code: the instructions of the table of encodings (encodings.py).
 
-A row gives an instruction's name here, its encoding, the mnemonic a disassembler shows and which
-operands are byte registers. An `Instruction` turns operands to bytes; each operand form is a
-dictionary that fills itself, keyed by the operands packed into an int, since most of the code
-consists of few combinations:
+An `Instruction` turns operands to bytes; each operand form is a dictionary that fills itself, keyed
+by the operands packed into an int, since most of the code consists of few combinations:
 
     rr   register, register     reg << 4 | rm
     rf   register, frame slot   disp << 4 | reg                 [rbp + disp]
@@ -17,8 +15,11 @@ the rest: `(… << 4 | v) << 4 | reg`). Immediates are appended by the caller, e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
+
+from jitwasm.backend.baseline.encodings import ENCODINGS
 
 __all__ = [
     "ENCODINGS",
@@ -40,6 +41,7 @@ __all__ = [
     "RDX",
     "RSI",
     "RSP",
+    "SCRATCH",
     "VMCTX",
     "Condition",
     "Instruction",
@@ -47,239 +49,79 @@ __all__ = [
     "imm8",
     "imm32",
     "move_immediate",
+    "parse_encoding",
 ]
 
-RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI = range(8)
-R8, R9, R10, R11, R12, R13, R14, R15 = range(8, 16)
-VMCTX = R15
-MEMORY = R14
-"""The base of memory 0."""
+RAX: Final = 0
+RCX: Final = 1
+RDX: Final = 2
+RBX: Final = 3
+RSP: Final = 4
+RBP: Final = 5
+RSI: Final = 6
+RDI: Final = 7
+R8: Final = 8
+R9: Final = 9
+R10: Final = 10
+R11: Final = 11
+R12: Final = 12
+R13: Final = 13
+R14: Final = 14
+R15: Final = 15
+VMCTX: Final = 15
+"""r15"""
+MEMORY: Final = 14
+"""r14: the base of memory 0."""
 
 
 class Condition:
     """Condition codes: the low bit negates."""
 
-    O, NO, B, AE, E, NE, BE, A, S, NS, P, NP, L, GE, LE, G = range(16)  # noqa: E741
+    O: Final = 0  # noqa: E741
+    NO: Final = 1
+    B: Final = 2
+    AE: Final = 3
+    E: Final = 4
+    NE: Final = 5
+    BE: Final = 6
+    A: Final = 7
+    S: Final = 8
+    NS: Final = 9
+    P: Final = 10
+    NP: Final = 11
+    L: Final = 12
+    GE: Final = 13
+    LE: Final = 14
+    G: Final = 15
 
 
-def _pairs(names: str) -> Iterator[tuple[str, int]]:
-    words = names.split()
-    return zip(words[::2], (int(word, 16) for word in words[1::2]), strict=True)
-
-
-ENCODINGS: list[tuple[str, str, str, str]] = [
-    # Integers. (name, encoding, mnemonic, byte registers: r the first operand, m the second)
-    *(
-        row
-        for name, code, digit in (
-            ("add", 0x03, 0),
-            ("or", 0x0B, 1),
-            ("and", 0x23, 4),
-            ("sub", 0x2B, 5),
-            ("xor", 0x33, 6),
-            ("cmp", 0x3B, 7),
-        )
-        for row in (
-            (f"{name}32", f"{code:02X} /r", name, ""),
-            (f"{name}64", f"REX.W {code:02X} /r", name, ""),
-            (f"{name}32i", f"81 /{digit} id", name, ""),
-            (f"{name}64i", f"REX.W 81 /{digit} id", name, ""),
-        )
-    ),
-    ("imul32", "0F AF /r", "imul", ""),
-    ("imul64", "REX.W 0F AF /r", "imul", ""),
-    ("imul32i", "69 /r id", "imul", ""),
-    ("imul64i", "REX.W 69 /r id", "imul", ""),
-    ("test32", "85 /r", "test", ""),
-    ("test64", "REX.W 85 /r", "test", ""),
-    *(
-        row
-        for name, digit in (("not", 2), ("neg", 3), ("div", 6), ("idiv", 7))
-        for row in (
-            (f"{name}32", f"F7 /{digit}", name, ""),
-            (f"{name}64", f"REX.W F7 /{digit}", name, ""),
-        )
-    ),
-    *(
-        row
-        for name, digit in (("rol", 0), ("ror", 1), ("shl", 4), ("shr", 5), ("sar", 7))
-        for row in (
-            (f"{name}32i", f"C1 /{digit} ib", name, ""),
-            (f"{name}64i", f"REX.W C1 /{digit} ib", name, ""),
-            (f"{name}32c", f"D3 /{digit}", name, ""),
-            (f"{name}64c", f"REX.W D3 /{digit}", name, ""),
-        )
-    ),
-    *(
-        row
-        for name, pp in (("shlx", "66"), ("sarx", "F3"), ("shrx", "F2"))
-        for row in (
-            (f"{name}32", f"VEX.128.{pp}.0F38.W0 F7 /r", name, ""),
-            (f"{name}64", f"VEX.128.{pp}.0F38.W1 F7 /r", name, ""),
-        )
-    ),
-    *(
-        row
-        for name, code in (("lzcnt", 0xBD), ("tzcnt", 0xBC), ("popcnt", 0xB8))
-        for row in (
-            (f"{name}32", f"F3 0F {code:02X} /r", name, ""),
-            (f"{name}64", f"F3 REX.W 0F {code:02X} /r", name, ""),
-        )
-    ),
-    ("mov32", "8B /r", "mov", ""),
-    ("mov64", "REX.W 8B /r", "mov", ""),
-    ("store32", "89 /r", "mov", ""),
-    ("store64", "REX.W 89 /r", "mov", ""),
-    ("store16", "66 89 /r", "mov", ""),
-    ("store8", "88 /r", "mov", "rm"),
-    ("store32i", "C7 /0 id", "mov", ""),
-    ("store64i", "REX.W C7 /0 id", "mov", ""),
-    ("store16i", "66 C7 /0 iw", "mov", ""),
-    ("store8i", "C6 /0 ib", "mov", "m"),
-    ("movzx8", "0F B6 /r", "movzx", "m"),
-    ("movzx16", "0F B7 /r", "movzx", ""),
-    ("movsx8_32", "0F BE /r", "movsx", "m"),
-    ("movsx8_64", "REX.W 0F BE /r", "movsx", "m"),
-    ("movsx16_32", "0F BF /r", "movsx", ""),
-    ("movsx16_64", "REX.W 0F BF /r", "movsx", ""),
-    ("movsxd", "REX.W 63 /r", "movsxd", ""),
-    ("lea32", "8D /r", "lea", ""),
-    ("lea64", "REX.W 8D /r", "lea", ""),
-    ("xchg64", "REX.W 87 /r", "xchg", ""),
-    ("push", "FF /6", "push", ""),
-    ("pop", "8F /0", "pop", ""),
-    ("call", "FF /2", "call", ""),
-    ("jmp", "FF /4", "jmp", ""),
-    *(
-        row
-        for cc, name in enumerate("o no b ae e ne be a s ns p np l ge le g".split())
-        for row in (
-            (f"set{cc}", f"0F {0x90 + cc:02X} /0", f"set{name}", "m"),
-            (f"cmov32_{cc}", f"0F {0x40 + cc:02X} /r", f"cmov{name}", ""),
-            (f"cmov64_{cc}", f"REX.W 0F {0x40 + cc:02X} /r", f"cmov{name}", ""),
-        )
-    ),
-    # Floats and vectors
-    ("load_f32", "VEX.128.F3.0F.W0 10 /r", "vmovss", ""),
-    ("store_f32", "VEX.128.F3.0F.W0 11 /r", "vmovss", ""),
-    ("load_f64", "VEX.128.F2.0F.W0 10 /r", "vmovsd", ""),
-    ("store_f64", "VEX.128.F2.0F.W0 11 /r", "vmovsd", ""),
-    ("load_v128", "VEX.128.NP.0F.W0 10 /r", "vmovups", ""),
-    ("store_v128", "VEX.128.NP.0F.W0 11 /r", "vmovups", ""),
-    ("movaps", "VEX.128.NP.0F.W0 28 /r", "vmovaps", ""),
-    ("movd_to", "VEX.128.66.0F.W0 6E /r", "vmovd", ""),
-    ("movq_to", "VEX.128.66.0F.W1 6E /r", "vmovq", ""),
-    ("movd_from", "VEX.128.66.0F.W0 7E /r", "vmovd", ""),
-    ("movq_from", "VEX.128.66.0F.W1 7E /r", "vmovq", ""),
-    *(
-        row
-        for name, code in (
-            ("add", 0x58),
-            ("mul", 0x59),
-            ("sub", 0x5C),
-            ("min", 0x5D),
-            ("div", 0x5E),
-            ("max", 0x5F),
-            ("sqrt", 0x51),
-        )
-        for row in (
-            (f"{name}ss", f"VEX.128.F3.0F.W0 {code:02X} /r", f"v{name}ss", ""),
-            (f"{name}sd", f"VEX.128.F2.0F.W0 {code:02X} /r", f"v{name}sd", ""),
-            (f"{name}ps", f"VEX.128.NP.0F.W0 {code:02X} /r", f"v{name}ps", ""),
-            (f"{name}pd", f"VEX.128.66.0F.W0 {code:02X} /r", f"v{name}pd", ""),
-        )
-    ),
-    ("ucomiss", "VEX.128.NP.0F.W0 2E /r", "vucomiss", ""),
-    ("ucomisd", "VEX.128.66.0F.W0 2E /r", "vucomisd", ""),
-    ("cmpss", "VEX.128.F3.0F.W0 C2 /r ib", "vcmpss", ""),
-    ("cmpsd", "VEX.128.F2.0F.W0 C2 /r ib", "vcmpsd", ""),
-    ("cvtsi2ss32", "VEX.128.F3.0F.W0 2A /r", "vcvtsi2ss", ""),
-    ("cvtsi2ss64", "VEX.128.F3.0F.W1 2A /r", "vcvtsi2ss", ""),
-    ("cvtsi2sd32", "VEX.128.F2.0F.W0 2A /r", "vcvtsi2sd", ""),
-    ("cvtsi2sd64", "VEX.128.F2.0F.W1 2A /r", "vcvtsi2sd", ""),
-    ("cvttss2si", "VEX.128.F3.0F.W1 2C /r", "vcvttss2si", ""),
-    ("cvttsd2si", "VEX.128.F2.0F.W1 2C /r", "vcvttsd2si", ""),
-    ("cvtss2sd", "VEX.128.F3.0F.W0 5A /r", "vcvtss2sd", ""),
-    ("cvtsd2ss", "VEX.128.F2.0F.W0 5A /r", "vcvtsd2ss", ""),
-    ("roundss", "VEX.128.66.0F3A.W0 0A /r ib", "vroundss", ""),
-    ("roundsd", "VEX.128.66.0F3A.W0 0B /r ib", "vroundsd", ""),
-    ("andps", "VEX.128.NP.0F.W0 54 /r", "vandps", ""),
-    ("andnps", "VEX.128.NP.0F.W0 55 /r", "vandnps", ""),
-    ("orps", "VEX.128.NP.0F.W0 56 /r", "vorps", ""),
-    ("xorps", "VEX.128.NP.0F.W0 57 /r", "vxorps", ""),
-    ("pcmpeqd", "VEX.128.66.0F.W0 76 /r", "vpcmpeqd", ""),
-    *(
-        (name, f"VEX.128.66.{where}.W0 {code:02X} /r", f"v{name}", "")
-        for where, names in (
-            (
-                "0F",
-                "paddb FC paddw FD paddd FE paddq D4 psubb F8 psubw F9 psubd FA psubq FB paddsb EC "
-                "paddsw ED paddusb DC paddusw DD psubsb E8 psubsw E9 psubusb D8 psubusw D9 "
-                "pmullw D5 pmuludq F4 pmaddwd F5 pminsw EA pminub DA pmaxsw EE pmaxub DE pavgb E0 "
-                "pavgw E3 pcmpeqb 74 pcmpeqw 75 pcmpgtb 64 pcmpgtw 65 pcmpgtd 66 pand DB pandn DF "
-                "por EB pxor EF packsswb 63 packuswb 67 packssdw 6B punpcklbw 60 punpckldq 62 "
-                "punpcklqdq 6C punpckhbw 68 psllw F1 pslld F2 psllq F3 psraw E1 psrad E2 psrlw D1 "
-                "psrld D2 psrlq D3 pmovmskb D7 movmskpd 50 cvttpd2dq E6 cvtpd2ps 5A",
-            ),
-            (
-                "0F38",
-                "pmulld 40 pmuldq 28 pmaddubsw 04 pmulhrsw 0B pminsb 38 pminsd 39 pminuw 3A "
-                "pminud 3B pmaxsb 3C pmaxsd 3D pmaxuw 3E pmaxud 3F pabsb 1C pabsw 1D pabsd 1E "
-                "pcmpeqq 29 pcmpgtq 37 packusdw 2B pshufb 00 pmovsxbw 20 pmovsxwd 23 pmovsxdq 25 "
-                "pmovzxbw 30 pmovzxwd 33 pmovzxdq 35 ptest 17 pbroadcastb 78 pbroadcastw 79 "
-                "pbroadcastd 58 pbroadcastq 59",
-            ),
-        )
-        for name, code in _pairs(names)
-    ),
-    ("movmskps", "VEX.128.NP.0F.W0 50 /r", "vmovmskps", ""),
-    ("cvtdq2ps", "VEX.128.NP.0F.W0 5B /r", "vcvtdq2ps", ""),
-    ("cvtdq2pd", "VEX.128.F3.0F.W0 E6 /r", "vcvtdq2pd", ""),
-    ("cvttps2dq", "VEX.128.F3.0F.W0 5B /r", "vcvttps2dq", ""),
-    ("cvtps2pd", "VEX.128.NP.0F.W0 5A /r", "vcvtps2pd", ""),
-    ("pshufd", "VEX.128.66.0F.W0 70 /r ib", "vpshufd", ""),
-    ("shufps", "VEX.128.NP.0F.W0 C6 /r ib", "vshufps", ""),
-    ("cmpps", "VEX.128.NP.0F.W0 C2 /r ib", "vcmpps", ""),
-    ("cmppd", "VEX.128.66.0F.W0 C2 /r ib", "vcmppd", ""),
-    ("roundps", "VEX.128.66.0F3A.W0 08 /r ib", "vroundps", ""),
-    ("roundpd", "VEX.128.66.0F3A.W0 09 /r ib", "vroundpd", ""),
-    ("insertps", "VEX.128.66.0F3A.W0 21 /r ib", "vinsertps", ""),
-    ("pinsrb", "VEX.128.66.0F3A.W0 20 /r ib", "vpinsrb", ""),
-    ("pinsrw", "VEX.128.66.0F.W0 C4 /r ib", "vpinsrw", ""),
-    ("pinsrd", "VEX.128.66.0F3A.W0 22 /r ib", "vpinsrd", ""),
-    ("pinsrq", "VEX.128.66.0F3A.W1 22 /r ib", "vpinsrq", ""),
-    ("pextrb", "VEX.128.66.0F3A.W0 14 /r ib", "vpextrb", ""),
-    ("pextrw", "VEX.128.66.0F3A.W0 15 /r ib", "vpextrw", ""),
-    ("pextrd", "VEX.128.66.0F3A.W0 16 /r ib", "vpextrd", ""),
-    ("pextrq", "VEX.128.66.0F3A.W1 16 /r ib", "vpextrq", ""),
-    ("fmadd213ps", "VEX.128.66.0F38.W0 A8 /r", "vfmadd213ps", ""),
-    ("fmadd213pd", "VEX.128.66.0F38.W1 A8 /r", "vfmadd213pd", ""),
-    ("fnmadd213ps", "VEX.128.66.0F38.W0 AC /r", "vfnmadd213ps", ""),
-    ("fnmadd213pd", "VEX.128.66.0F38.W1 AC /r", "vfnmadd213pd", ""),
-    ("blendvps", "VEX.128.66.0F3A.W0 4A /r ib", "vblendvps", ""),
-    ("blendvpd", "VEX.128.66.0F3A.W0 4B /r ib", "vblendvpd", ""),
-    ("pblendvb", "VEX.128.66.0F3A.W0 4C /r ib", "vpblendvb", ""),
-    *(
-        (f"{name}i", f"VEX.128.66.0F.W0 {code:02X} /{digit} ib", f"v{name}", "")
-        for name, code, digit in (
-            ("psrlw", 0x71, 2),
-            ("psraw", 0x71, 4),
-            ("psllw", 0x71, 6),
-            ("psrld", 0x72, 2),
-            ("psrad", 0x72, 4),
-            ("pslld", 0x72, 6),
-            ("psrlq", 0x73, 2),
-            ("psllq", 0x73, 6),
-            ("psrldq", 0x73, 3),
-            ("pslldq", 0x73, 7),
-        )
-    ),
-]
-
-_PREFIXES = {"NP": 0, "66": 1, "F3": 2, "F2": 3}
-_MAPS = {"0F": 1, "0F38": 2, "0F3A": 3}
-_SIGNED_BYTE = {0x81: 0x83, 0x69: 0x6B}
+_PREFIXES: Final = {"NP": 0, "66": 1, "F3": 2, "F2": 3}
+_MAPS: Final = {"0F": 1, "0F38": 2, "0F3A": 3}
+_SIGNED_BYTE: Final = {0x81: 0x83, 0x69: 0x6B}
 """Opcodes with a 32-bit immediate that have a short form."""
+
+
+_TWO_OPERANDS: Final = frozenset(
+    "load_f32 load_f64 load_v128 store_f32 store_f64 store_v128 movaps movd_to movq_to movd_from "
+    "movq_from ucomiss ucomisd cvttss2si cvttsd2si sqrtps sqrtpd roundps roundpd pabsb pabsw pabsd "
+    "pmovsxbw pmovsxwd pmovsxdq pmovzxbw pmovzxwd pmovzxdq pshufd pshuflw cvtdq2ps cvtdq2pd "
+    "cvttps2dq cvttpd2dq cvtps2pd cvtpd2ps ptest pmovmskb movmskps movmskpd pbroadcastb "
+    "pbroadcastw pbroadcastd pbroadcastq pextrb pextrw pextrd pextrq".split()
+)
+"""VEX encodings without a second source. Others have it in `vvvv`."""
+_MERGING_MOVES: Final = frozenset(("load_f32", "load_f64"))
+"""They have one with registers only."""
+_FROM_GENERAL: Final = ("cvtsi2", "pinsr")
+_COMMUTATIVE: Final = frozenset(
+    "addss addsd addps addpd mulss mulsd mulps mulpd andps orps xorps pand por pxor paddb paddw "
+    "paddd paddq paddsb paddsw paddusb paddusw pmullw pmulld pmuldq pmuludq pmaddwd pmulhrsw "
+    "pminsb pminsw pminsd pminub pminuw pminud pmaxsb pmaxsw pmaxsd pmaxub pmaxuw pmaxud pavgb "
+    "pavgw pcmpeqb pcmpeqw pcmpeqd pcmpeqq".split()
+)
+_PREFIX_BYTES: Final = (b"", b"\x66", b"\xf3", b"\xf2")
+_MAP_BYTES: Final = (b"", b"\x0f", b"\x0f\x38", b"\x0f\x3a")
+SCRATCH: Final = 15
+"""xmm15: of code without VEX encodings only."""
 
 
 @dataclass(frozen=True)
@@ -294,6 +136,11 @@ class Spec:
         digit: opcode extension in the place of `reg`, or -1.
         immediate: its bytes.
         byte_reg, byte_rm: the operand is a byte register.
+        sources: of a VEX encoding: 2 if there is a second source besides `rm`.
+        from_general: `rm` is a general register where `reg` is a vector.
+        commutes: the sources may change places.
+        legacy: write a VEX encoding's instruction as it was before VEX, where the target is the
+            second source; what has to be moved for that is moved.
     """
 
     prefix: int
@@ -304,34 +151,63 @@ class Spec:
     immediate: int
     byte_reg: bool
     byte_rm: bool
+    sources: int
+    from_general: bool
+    commutes: bool
+    legacy: bool
 
     def head(self, reg: int, v: int, index: int, base: int, force: bool) -> bytes:
         """Everything before ModRM."""
-        if self.map:
+        if self.map and not self.legacy:
             if self.map == 1 and not self.wide and index < 8 and base < 8:
                 return bytes([0xC5, (reg < 8) << 7 | (~v & 15) << 3 | self.prefix, self.opcode[0]])
             first = (reg < 8) << 7 | (index < 8) << 6 | (base < 8) << 5 | self.map
             second = self.wide << 7 | (~v & 15) << 3 | self.prefix
             return bytes([0xC4, first, second, self.opcode[0]])
         rex = 0x40 | self.wide << 3 | (reg >> 3) << 2 | (index >> 3) << 1 | base >> 3
-        head = bytes([self.prefix]) if self.prefix else b""
-        return head + (bytes([rex]) if rex != 0x40 or force else b"") + self.opcode
+        if self.map:
+            head = _PREFIX_BYTES[self.prefix]
+        else:
+            head = bytes([self.prefix]) if self.prefix else b""
+        if rex != 0x40 or force:
+            head += bytes([rex])
+        return head + _MAP_BYTES[self.map] + self.opcode
 
     def registers(self, reg: int, rm: int, v: int = 0) -> bytes:
         """With a register as the second operand."""
+        if self.map and self.legacy:
+            return self._two_operands(reg, rm, v)
         if self.digit >= 0:
             if self.map:
                 v = reg
             reg = self.digit
+        return self._direct(reg, rm, v)
+
+    def _direct(self, reg: int, rm: int, v: int) -> bytes:
         force = (self.byte_reg and 4 <= reg < 8) or (self.byte_rm and 4 <= rm < 8)
         return self.head(reg, v, 0, rm, force) + bytes([0xC0 | (reg & 7) << 3 | rm & 7])
+
+    def _two_operands(self, reg: int, rm: int, v: int) -> bytes:
+        if self.digit >= 0:
+            return _move_vector(reg, rm) + self._direct(self.digit, reg, 0)
+        if self.sources < 2 or reg == v:
+            return self._direct(reg, rm, 0)
+        if reg != rm or self.from_general:
+            return _move_vector(reg, v) + self._direct(reg, rm, 0)
+        if self.commutes:
+            return self._direct(reg, v, 0)
+        saved = _move_vector(SCRATCH, rm) + _move_vector(reg, v)
+        return saved + self._direct(reg, SCRATCH, 0)
 
     def memory(
         self, reg: int, base: int, disp: int, index: int = -1, shift: int = 0, v: int = 0
     ) -> bytes:
         """With `[base + index << shift + disp]` as the second operand."""
+        first = b""
         if self.digit >= 0:
             reg = self.digit
+        elif self.legacy and self.sources == 2 and not self.is_merging_move:
+            first = _move_vector(reg, v)
         head = self.head(reg, v, max(index, 0), base, self.byte_reg and 4 <= reg < 8)
         low, size = (reg & 7) << 3, 4
         if disp == 0 and base & 7 != RBP:
@@ -345,10 +221,25 @@ class Spec:
             operand = bytes([mod | low | 4, sib])
         else:
             operand = bytes([mod | low | base & 7])
-        return head + operand + disp.to_bytes(size, "little", signed=True)
+        return first + head + operand + disp.to_bytes(size, "little", signed=True)
+
+    @property
+    def is_merging_move(self) -> bool:
+        """movss and movsd: from memory they have one source."""
+        return self.map == 1 and self.opcode == b"\x10"
 
 
-def _parse(encoding: str, bytes_of: str) -> Spec:
+def _move_vector(target: int, source: int) -> bytes:
+    """movaps without VEX."""
+    if target == source:
+        return b""
+    rex = 0x40 | (target >> 3) << 2 | source >> 3
+    prefix = bytes([rex]) if rex != 0x40 else b""
+    return prefix + bytes([0x0F, 0x28, 0xC0 | (target & 7) << 3 | source & 7])
+
+
+def parse_encoding(name: str, encoding: str, bytes_of: str, legacy: bool = False) -> Spec:
+    """The encoding of a row of the table."""
     prefix = wide = vex_map = immediate = 0
     digit = -1
     opcode = b""
@@ -366,10 +257,14 @@ def _parse(encoding: str, bytes_of: str) -> Spec:
             prefix = int(token, 16)
         else:
             opcode += bytes([int(token, 16)])
-    return Spec(prefix, opcode, wide, vex_map, digit, immediate, "r" in bytes_of, "m" in bytes_of)
+    two = vex_map and (name not in _TWO_OPERANDS or name in _MERGING_MOVES)
+    return Spec(
+        prefix, opcode, wide, vex_map, digit, immediate, "r" in bytes_of, "m" in bytes_of,
+        2 if two else 1, name.startswith(_FROM_GENERAL), name in _COMMUTATIVE, legacy,
+    )  # fmt: skip
 
 
-MEMO = 1 << 12
+MEMO: Final = 1 << 12
 """Entries a form remembers at most: hostile modules shall not fill memory."""
 
 
@@ -424,10 +319,11 @@ class Instruction:
         return code + (imm & (1 << 8 * size) - 1).to_bytes(size, "little")
 
 
-INSTRUCTIONS: dict[str, Instruction] = {
-    name: Instruction(name, _parse(encoding, byte_registers))
+INSTRUCTIONS: Final[dict[str, Instruction]] = {
+    name: Instruction(name, parse_encoding(name, encoding, byte_registers))
     for name, encoding, _, byte_registers in ENCODINGS
 }
+"""With VEX encodings for everything that has them."""
 
 
 def imm32(value: int) -> bytes:
@@ -441,6 +337,11 @@ def imm8(value: int) -> bytes:
 
 def move_immediate(reg: int, value: int, wide: bool) -> bytes:
     """The shortest instruction that sets a register and leaves the flags alone."""
+    return _MOVE_IMMEDIATE[value << 5 | wide << 4 | reg]
+
+
+def _encode_move(key: int) -> bytes:
+    reg, wide, value = key & 15, key & 16, key >> 5
     value &= 0xFFFFFFFFFFFFFFFF if wide else 0xFFFFFFFF
     if value < 1 << 32:
         return (b"\x41" if reg > 7 else b"") + bytes([0xB8 | reg & 7]) + imm32(value)
@@ -448,3 +349,6 @@ def move_immediate(reg: int, value: int, wide: bool) -> bytes:
     if value >= (1 << 64) - (1 << 31):
         return bytes([rex, 0xC7, 0xC0 | reg & 7]) + imm32(value)
     return bytes([rex, 0xB8 | reg & 7]) + value.to_bytes(8, "little")
+
+
+_MOVE_IMMEDIATE: Final[dict[int, bytes]] = _Form(_encode_move)

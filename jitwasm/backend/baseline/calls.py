@@ -5,7 +5,7 @@ Helpers are reached through the store: `vmctx->store->helpers[number]`, in the o
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final
 
 from jitwasm.abi import ENV, FUNCREF, RTT, STORE_STATE, TABLE_RECORD
 from jitwasm.backend.baseline.assembler import (
@@ -25,7 +25,6 @@ from jitwasm.backend.baseline.function import FunctionCompiler, Handler
 from jitwasm.backend.baseline.integers import LOCAL_TEE, target_of
 from jitwasm.backend.baseline.moves import move_arguments, parallel_move
 from jitwasm.backend.baseline.operands import (
-    FRAME_LOAD,
     I32,
     I64,
     INT_RESULTS,
@@ -44,27 +43,29 @@ from jitwasm.types import matches, ref_type
 
 __all__ = ["ROWS", "Source", "call_helper", "pointer", "segment", "table_element"]
 
-_MOV64 = INSTRUCTIONS["mov64"]
-_MOV32 = INSTRUCTIONS["mov32"].rr
-_CALL = INSTRUCTIONS["call"].rb
-_JMP = INSTRUCTIONS["jmp"].rb
-_TEST64 = INSTRUCTIONS["test64"].rr
-_CMP64 = INSTRUCTIONS["cmp64"]
-_LOADS = [INSTRUCTIONS[n].rb for n in ("mov32", "mov64", "load_f32", "load_f64", "load_v128")]
-_MOVE_ENV = _MOV64.rr[RDI << 4 | VMCTX]
-_WIDEN_RAX = _MOV32[RAX << 4 | RAX]
+_MOV64: Final = INSTRUCTIONS["mov64"]
+_MOV32: Final = INSTRUCTIONS["mov32"].rr
+_CALL: Final = INSTRUCTIONS["call"].rb
+_JMP: Final = INSTRUCTIONS["jmp"].rb
+_TEST64: Final = INSTRUCTIONS["test64"].rr
+_CMP64: Final = INSTRUCTIONS["cmp64"]
+_MOVE_ENV: Final = _MOV64.rr[RDI << 4 | VMCTX]
+_WIDEN_RAX: Final = _MOV32[RAX << 4 | RAX]
 
 
-class Callee(NamedTuple):
+class Callee:
     """Code that loads the environment into rdi, and that calls or jumps.
 
     `funcref`: both go through a FuncRef in rax. `own`: the environment is our own.
     """
 
-    environment: bytes
-    call: bytes
-    funcref: bool
-    own: bool
+    __slots__ = ("call", "environment", "funcref", "own")
+
+    def __init__(self, environment: bytes, call: bytes, funcref: bool, own: bool) -> None:
+        self.environment = environment
+        self.call = call
+        self.funcref = funcref
+        self.own = own
 
 
 def _known(f: FunctionCompiler, funcidx: int, tail: bool) -> Callee:
@@ -99,7 +100,7 @@ def _through_funcref(tail: bool) -> Callee:
     return Callee(environment, code, True, False)
 
 
-_THROUGH_FUNCREF = _through_funcref(False)
+_THROUGH_FUNCREF: Final = _through_funcref(False)
 
 
 # -- arguments -----------------------------------------------------------------------------------
@@ -186,7 +187,7 @@ def _take_results(f: FunctionCompiler, plan: CallPlan, scratch: int) -> None:
     area = f.tmp()
     env = VMCTX
     if scratch:
-        f.out += FRAME_LOAD[I64][scratch << 4 | area]
+        f.out += f.isa.frame_load[I64][scratch << 4 | area]
         env = area
     f.out += _MOV64.rb[(ENV.offset["overflow"] << 4 | env) << 4 | area]
     for position, type_, number in far:
@@ -334,15 +335,18 @@ def return_call_ref(f: FunctionCompiler, pos: int, row: None) -> int:
 
 # -- helpers -------------------------------------------------------------------------------------
 
-_C_ARGUMENTS = (RDI, RSI, RDX, RCX, R8, R9)
-_NUMBERS = {name: number for number, name in enumerate(LIBCALLS)}
+_C_ARGUMENTS: Final = (RDI, RSI, RDX, RCX, R8, R9)
+_NUMBERS: Final = {name: number for number, name in enumerate(LIBCALLS)}
 
 
-class Source(NamedTuple):
+class Source:
     """An argument made from vmctx: a field's value or its address."""
 
-    offset: int
-    is_field: bool
+    __slots__ = ("is_field", "offset")
+
+    def __init__(self, offset: int, is_field: bool) -> None:
+        self.offset = offset
+        self.is_field = is_field
 
 
 def pointer(offset: int) -> Source:
@@ -383,7 +387,7 @@ def call_helper(
         f.push_reg(result, RAX)
 
 
-ROWS: dict[str, Handler] = {
+ROWS: Final[dict[str, Handler]] = {
     "call": (call, None),
     "call_indirect": (call_indirect, None),
     "call_ref": (call_ref, None),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import cache
+from typing import Final
 
 from jitwasm.backend.baseline import (
     calls,
@@ -19,24 +21,29 @@ from jitwasm.backend.baseline import (
 from jitwasm.backend.baseline.allocator import Unsupported
 from jitwasm.backend.baseline.fuel import Meter, run_metered
 from jitwasm.backend.baseline.function import FunctionCompiler, Handler
+from jitwasm.backend.baseline.isa import InstructionSet, instruction_set
 from jitwasm.backend.baseline.operands import CONST, I32, PAYLOAD
 from jitwasm.backend.baseline.program import Declarations, InstructionRow, Program
 from jitwasm.backend.baseline.prologue import place_locals
+from jitwasm.backend.processor import FEATURES
 
 __all__ = ["BaselineCompiler", "Unsupported"]
 
-_HANDLERS: dict[str, Handler] = {
-    **control.ROWS,
-    **variables.ROWS,
-    **integers.ROWS,
-    **floats.ROWS,
-    **conversions.ROWS,
-    **memory.ROWS,
-    **calls.ROWS,
-    **references.ROWS,
-    **simd.ROWS,
-    **simd_memory.ROWS,
-}
+
+@cache
+def _handlers(isa: InstructionSet) -> dict[str, Handler]:
+    return {
+        **control.ROWS,
+        **variables.ROWS,
+        **integers.rows_of(isa),
+        **floats.rows_of(isa),
+        **conversions.rows_of(isa),
+        **memory.rows_of(isa),
+        **calls.ROWS,
+        **references.ROWS,
+        **simd.rows_of(isa),
+        **simd_memory.rows_of(isa),
+    }
 
 
 def _unsupported(f: FunctionCompiler, pos: int, mnemonic: str) -> int:
@@ -50,11 +57,13 @@ def _prefixed(f: FunctionCompiler, pos: int, rows: dict[int, Handler]) -> int:
     return result
 
 
-def _entries(rows: Iterable[InstructionRow]) -> tuple[Handler, ...]:
+@cache
+def _entries(rows: tuple[InstructionRow, ...], isa: InstructionSet) -> tuple[Handler, ...]:
+    handlers = _handlers(isa)
     by_byte: list[Handler] = [(_unsupported, "an unknown instruction")] * 256
     prefixed: dict[int, dict[int, Handler]] = {}
     for code, mnemonic, _ in rows:
-        entry = _HANDLERS.get(mnemonic, (_unsupported, mnemonic))
+        entry = handlers.get(mnemonic, (_unsupported, mnemonic))
         if code < 0x100:
             by_byte[code] = entry
         else:
@@ -64,11 +73,11 @@ def _entries(rows: Iterable[InstructionRow]) -> tuple[Handler, ...]:
     return tuple(by_byte)
 
 
-GUARDED_BYTES = 1 << 14
+GUARDED_BYTES: Final = 1 << 14
 """Bodies from here on are compiled with bounds on the following."""
-MAX_HEIGHT = 1000
+MAX_HEIGHT: Final = 1000
 """Operands on the stack: branches and assignments look through all of them."""
-MAX_EXPANSION = 64
+MAX_EXPANSION: Final = 64
 """Bytes of machine code for each of the body: a branch may move a thousand results."""
 
 
@@ -80,6 +89,7 @@ class BaselineCompiler:
         declarations: Declarations,
         explicit: bool,
         rows: Sequence[InstructionRow],
+        features: frozenset[str] = FEATURES,
         meter: Meter | None = None,
     ) -> None:
         """Prepare for a module.
@@ -88,11 +98,13 @@ class BaselineCompiler:
             declarations: its index spaces.
             explicit: check memory accesses by comparisons.
             rows: the instruction table.
+            features: those of `processor.FEATURES` that the processor has.
             meter: charge what runs to the instance's fuel.
         """
         self._meter = meter
-        self._program = Program(declarations, explicit, rows)
-        self._program.entries = _entries(rows)
+        isa = instruction_set(features)
+        self._program = Program(declarations, explicit, rows, isa)
+        self._program.entries = _entries(tuple(rows), isa)
 
     def compile(
         self, funcidx: int, code: bytes, positions: list[tuple[int, int]] | None = None
@@ -137,13 +149,18 @@ class BaselineCompiler:
         return pos
 
 
-_TYPE_BYTES = {0x7F: 0, 0x7E: 1, 0x7D: 2, 0x7C: 3, 0x7B: 4}
+_CONSTANTS: Final = [
+    (byte - (byte << 1 & 0x80)) << PAYLOAD | I32 << 3 | CONST for byte in range(0x80)
+]
+"""The operands of `i32.const` by its one byte."""
+_TYPE_BYTES: Final = {0x7F: 0, 0x7E: 1, 0x7D: 2, 0x7C: 3, 0x7B: 4}
 
 
 def _run(f: FunctionCompiler, pos: int) -> None:
     """Compile instruction by instruction; the two most frequent ones are done here."""
     entries = f.program.entries
     code, stack, frames, locals_ = f.code, f.stack, f.frames, f.locals
+    constants = _CONSTANTS
     while frames:
         opcode = code[pos]
         if opcode == 0x20:  # local.get
@@ -155,7 +172,7 @@ def _run(f: FunctionCompiler, pos: int) -> None:
         elif opcode == 0x41:  # i32.const
             byte = code[pos + 1]
             if byte < 0x80:
-                stack.append(byte - (byte << 1 & 0x80) << PAYLOAD | I32 << 3 | CONST)
+                stack.append(constants[byte])
                 pos += 2
                 continue
         handler, row = entries[opcode]

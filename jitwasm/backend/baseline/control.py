@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from jitwasm.backend.baseline.assembler import INSTRUCTIONS, RAX, RCX, Condition, imm32
 from jitwasm.backend.baseline.function import (
@@ -10,6 +11,7 @@ from jitwasm.backend.baseline.function import (
     ELSE,
     FUNCTION,
     IF,
+    JCC_UNKNOWN,
     LOOP,
     Frame,
     FunctionCompiler,
@@ -34,14 +36,13 @@ __all__ = ["ROWS", "condition", "start_function", "stop"]
 EQZ, BR_IF, IF_OP, SELECT = 0x45, 0x0D, 0x04, 0x1B
 """Instructions that use the flags of a comparison in front of them."""
 
-_TEST32 = INSTRUCTIONS["test32"].rr
-_MOVZX8 = INSTRUCTIONS["movzx8"].rr
-_SET = [INSTRUCTIONS[f"set{cc}"].rr for cc in range(16)]
-_CMOV = [[INSTRUCTIONS[f"cmov{bits}_{cc}"].rr for cc in range(16)] for bits in (32, 64)]
-_CMOV_RF = [[INSTRUCTIONS[f"cmov{bits}_{cc}"].rf for cc in range(16)] for bits in (32, 64)]
-_MOVAPS = INSTRUCTIONS["movaps"].rr
+_TEST32: Final = INSTRUCTIONS["test32"].rr
+_MOVZX8: Final = INSTRUCTIONS["movzx8"].rr
+_SET: Final = [INSTRUCTIONS[f"set{cc}"].rr for cc in range(16)]
+_CMOV: Final = [[INSTRUCTIONS[f"cmov{bits}_{cc}"].rr for cc in range(16)] for bits in (32, 64)]
+_CMOV_RF: Final = [[INSTRUCTIONS[f"cmov{bits}_{cc}"].rf for cc in range(16)] for bits in (32, 64)]
 
-_BLOCK_TYPES: dict[int, tuple[Sequence[int], Sequence[int]]] = {
+_BLOCK_TYPES: Final[dict[int, tuple[Sequence[int], Sequence[int]]]] = {
     0x40: ((), ()),
     0x7F: ((), (I32,)),
     0x7E: ((), (I64,)),
@@ -112,7 +113,7 @@ def _if_condition(f: FunctionCompiler, pos: int, cc: int) -> int:
         f.spill_below(len(stack))  # leaves the flags alone
     frame = Frame(IF, len(stack) - len(params), params, results)
     frame.start = stack[frame.height :]
-    f.out += bytes([0x0F, 0x80 | cc ^ 1, 0, 0, 0, 0])
+    f.out += JCC_UNKNOWN[cc ^ 1]
     frame.otherwise = len(f.out) - 4
     f.frames.append(frame)
     return pos
@@ -225,7 +226,7 @@ def take_if(f: FunctionCompiler, frame: Frame, cc: int) -> None:
     if not (frame.params if frame.kind == LOOP else frame.results):
         f.jump_if(cc, frame)
         return
-    f.out += bytes([0x0F, 0x80 | cc ^ 1, 0, 0, 0, 0])
+    f.out += JCC_UNKNOWN[cc ^ 1]
     at = len(f.out) - 4
     f.move_results(frame)
     f.jump(frame)
@@ -368,7 +369,7 @@ def nop(f: FunctionCompiler, pos: int, row: None) -> int:
     return pos
 
 
-ROWS: dict[str, Handler] = {
+ROWS: Final[dict[str, Handler]] = {
     "unreachable": (unreachable, None),
     "nop": (nop, None),
     "block": (block, None),

@@ -4,7 +4,7 @@ what does not fit; the code beside it finds out what that was."""
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
+from typing import Final
 
 from jitwasm.backend.baseline.assembler import (
     INSTRUCTIONS,
@@ -14,30 +14,42 @@ from jitwasm.backend.baseline.assembler import (
     move_immediate,
 )
 from jitwasm.backend.baseline.function import FunctionCompiler, Handler
+from jitwasm.backend.baseline.isa import InstructionSet
 from jitwasm.backend.baseline.operands import CONST, F32, F64, I32, I64, PAYLOAD
 from jitwasm.trapcodes import TrapCode
 
-__all__ = ["ROWS"]
+__all__ = ["rows_of"]
 
-_MOV32 = INSTRUCTIONS["mov32"].rr
-_MOV64 = INSTRUCTIONS["mov64"].rr
-_CMP64 = INSTRUCTIONS["cmp64"].rr
-_TEST64 = INSTRUCTIONS["test64"].rr
-_XOR64 = INSTRUCTIONS["xor64"].rr
-_MOVSXD = INSTRUCTIONS["movsxd"].rr
-_XORPS = INSTRUCTIONS["xorps"].rr
+_MOV32: Final = INSTRUCTIONS["mov32"].rr
+_MOV64: Final = INSTRUCTIONS["mov64"].rr
+_CMP64: Final = INSTRUCTIONS["cmp64"].rr
+_TEST64: Final = INSTRUCTIONS["test64"].rr
+_XOR64: Final = INSTRUCTIONS["xor64"].rr
+_MOVSXD: Final = INSTRUCTIONS["movsxd"].rr
 
 
-class Truncation(NamedTuple):
+class Truncation:
     """Of a float: its type code, the instructions for it, and the integer wanted."""
 
-    source: int
-    convert: dict[int, bytes]
-    ucomi: dict[int, bytes]
-    sub: dict[int, bytes]
-    target: int
-    signed: bool
-    saturating: bool
+    __slots__ = ("convert", "saturating", "signed", "source", "sub", "target", "ucomi")
+
+    def __init__(
+        self,
+        source: int,
+        convert: dict[int, bytes],
+        ucomi: dict[int, bytes],
+        sub: dict[int, bytes],
+        target: int,
+        signed: bool,
+        saturating: bool,
+    ) -> None:
+        self.source = source
+        self.convert = convert
+        self.ucomi = ucomi
+        self.sub = sub
+        self.target = target
+        self.signed = signed
+        self.saturating = saturating
 
 
 def _float_bits(type_: int, value: float) -> int:
@@ -137,7 +149,7 @@ def _out_of_range(
         return
     out += move_immediate(reg, 0, False)
     nan = f.skip_if(Condition.P)
-    out += _XORPS[zero << 8 | zero << 4 | zero] + row.ucomi[source << 4 | zero]
+    out += f.isa.xorps[zero << 8 | zero << 4 | zero] + row.ucomi[source << 4 | zero]
     out += move_immediate(reg, low, True)
     below = f.skip_if(Condition.B)
     out += move_immediate(reg, high, True)
@@ -145,15 +157,26 @@ def _out_of_range(
     f.land(nan)
 
 
-class Conversion(NamedTuple):
+class Conversion:
     """Of an integer: instructions for 32 and 64 bits, the integer's and the float's type code."""
 
-    narrow: Instruction
-    wide: Instruction
-    source: int
-    signed: bool
-    target: int
-    add: dict[int, bytes]
+    __slots__ = ("add", "narrow", "signed", "source", "target", "wide")
+
+    def __init__(
+        self,
+        narrow: Instruction,
+        wide: Instruction,
+        source: int,
+        signed: bool,
+        target: int,
+        add: dict[int, bytes],
+    ) -> None:
+        self.narrow = narrow
+        self.wide = wide
+        self.source = source
+        self.signed = signed
+        self.target = target
+        self.add = add
 
 
 def convert(f: FunctionCompiler, pos: int, row: Conversion) -> int:
@@ -162,7 +185,7 @@ def convert(f: FunctionCompiler, pos: int, row: Conversion) -> int:
     target = f.xtmp()
     out = f.out
     # The conversion keeps the upper lanes: make it independent of what was there.
-    out += _XORPS[target << 8 | target << 4 | target]
+    out += f.isa.xorps[target << 8 | target << 4 | target]
     op = row.narrow if row.source == I32 and row.signed else row.wide
     if row.source == I64 and not row.signed:
         _convert_u64(f, row, source, target)
@@ -192,9 +215,10 @@ def _convert_u64(f: FunctionCompiler, row: Conversion, source: int, target: int)
     f.drop(bit)
 
 
-def _rows() -> dict[str, Handler]:
+def rows_of(isa: InstructionSet) -> dict[str, Handler]:
+    """The conversions."""
     rows: dict[str, Handler] = {}
-    table = INSTRUCTIONS
+    table = isa.table
     for t, integer in (("i32", I32), ("i64", I64)):
         for x, type_, s in (("f32", F32, "ss"), ("f64", F64, "sd")):
             for sign, signed in (("s", True), ("u", False)):
@@ -223,6 +247,3 @@ def _rows() -> dict[str, Handler]:
                     ),
                 )
     return rows
-
-
-ROWS: dict[str, Handler] = _rows()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final
 
 from jitwasm.backend.baseline.assembler import INSTRUCTIONS, Condition, Instruction, imm8
 from jitwasm.backend.baseline.control import condition
 from jitwasm.backend.baseline.function import FunctionCompiler, Handler
 from jitwasm.backend.baseline.integers import LOCAL_TEE, target_of
+from jitwasm.backend.baseline.isa import InstructionSet
 from jitwasm.backend.baseline.operands import (
     F32,
     F64,
@@ -20,21 +21,21 @@ from jitwasm.backend.baseline.operands import (
     XMM,
 )
 
-__all__ = ["ROWS"]
+__all__ = ["rows_of"]
 
-_OR, _AND, _ANDN = (INSTRUCTIONS[name].rr for name in ("orps", "andps", "andnps"))
-_XOR = INSTRUCTIONS["xorps"].rr
-_ONES = INSTRUCTIONS["pcmpeqd"].rr
-_TEST32 = INSTRUCTIONS["test32"].rr
+_TEST32: Final = INSTRUCTIONS["test32"].rr
 
 
-class Arithmetic(NamedTuple):
-    op: Instruction
-    type: int
+class Arithmetic:
+    __slots__ = ("op", "type")
+
+    def __init__(self, op: Instruction, type: int) -> None:
+        self.op = op
+        self.type = type
 
 
 def arithmetic(f: FunctionCompiler, pos: int, row: Arithmetic) -> int:
-    op, type_ = row
+    op, type_ = row.op, row.type
     stack = f.stack
     y = stack.pop()
     x = stack.pop()
@@ -67,30 +68,35 @@ def arithmetic(f: FunctionCompiler, pos: int, row: Arithmetic) -> int:
     return pos + 2
 
 
-class Comparison(NamedTuple):
-    ucomi: dict[int, bytes]
-    cc: int
-    swap: bool
+class Comparison:
+    __slots__ = ("cc", "swap", "ucomi")
+
+    def __init__(self, ucomi: dict[int, bytes], cc: int, swap: bool) -> None:
+        self.ucomi = ucomi
+        self.cc = cc
+        self.swap = swap
 
 
 def compare(f: FunctionCompiler, pos: int, row: Comparison) -> int:
     """`above` conditions only: they are false for NaNs, which set the carry flag, and their
     negations are true."""
-    ucomi, cc, swap = row
     y = f.stack.pop()
     x = f.stack.pop()
-    if swap:
+    if row.swap:
         x, y = y, x
     first, second = f.xreg(x), f.xreg(y)
-    f.out += ucomi[first << 4 | second]
+    f.out += row.ucomi[first << 4 | second]
     f.xdrop(first)
     f.xdrop(second)
-    return condition(f, pos, cc)
+    return condition(f, pos, row.cc)
 
 
-class Equality(NamedTuple):
-    cmp: Instruction
-    predicate: int
+class Equality:
+    __slots__ = ("cmp", "predicate")
+
+    def __init__(self, cmp: Instruction, predicate: int) -> None:
+        self.cmp = cmp
+        self.predicate = predicate
 
 
 def equal(f: FunctionCompiler, pos: int, row: Equality) -> int:
@@ -103,7 +109,7 @@ def equal(f: FunctionCompiler, pos: int, row: Equality) -> int:
     mask = f.xtmp()
     reg = f.tmp()
     f.out += row.cmp.rr[first << 8 | mask << 4 | second] + imm8(row.predicate)
-    f.out += INSTRUCTIONS["movd_from"].rr[mask << 4 | reg]
+    f.out += f.isa.movd_from[mask << 4 | reg]
     f.xdrop(mask)
     if f.code[pos] in (0x0D, 0x04, 0x45, 0x1B):
         f.out += _TEST32[reg << 4 | reg]
@@ -114,96 +120,108 @@ def equal(f: FunctionCompiler, pos: int, row: Equality) -> int:
     return pos
 
 
-class Unary(NamedTuple):
-    op: Instruction
-    type: int
-    immediate: int
-    merges: bool
+class Unary:
+    __slots__ = ("immediate", "merges", "op", "type")
+
+    def __init__(self, op: Instruction, type: int, immediate: int, merges: bool) -> None:
+        self.op = op
+        self.type = type
+        self.immediate = immediate
+        self.merges = merges
 
 
 def unary(f: FunctionCompiler, pos: int, row: Unary) -> int:
     """`merges`: the upper lanes come from a further operand."""
-    op, type_, immediate, merges = row
     source = f.xreg(f.stack.pop())
     f.xdrop(source)
     target = f.xtmp()
-    f.out += op.rr[(source << 8 if merges else 0) | target << 4 | source]
-    if immediate >= 0:
-        f.out += imm8(immediate)
-    f.push_xmm(type_, target)
+    f.out += row.op.rr[(source << 8 if row.merges else 0) | target << 4 | source]
+    if row.immediate >= 0:
+        f.out += imm8(row.immediate)
+    f.push_xmm(row.type, target)
     return pos
 
 
 def _mask(f: FunctionCompiler, name: str, bits: int) -> int:
     """A register with ones shifted: the sign bit of a lane, or all others."""
     mask = f.xtmp()
-    f.out += _ONES[mask << 8 | mask << 4 | mask]
-    f.out += INSTRUCTIONS[name].rr[mask << 4 | mask] + imm8(bits)
+    f.out += f.isa.pcmpeqd[mask << 8 | mask << 4 | mask]
+    f.out += f.isa[name].rr[mask << 4 | mask] + imm8(bits)
     return mask
 
 
-class Sign(NamedTuple):
-    op: dict[int, bytes]
-    shift: str
-    bits: int
-    type: int
+class Sign:
+    __slots__ = ("bits", "op", "shift", "type")
+
+    def __init__(self, op: dict[int, bytes], shift: str, bits: int, type: int) -> None:
+        self.op = op
+        self.shift = shift
+        self.bits = bits
+        self.type = type
 
 
 def sign(f: FunctionCompiler, pos: int, row: Sign) -> int:
     """abs and neg: bitwise."""
-    op, shift, bits, type_ = row
     source = f.xreg(f.stack.pop())
-    target = _mask(f, shift, bits)
-    f.out += op[source << 8 | target << 4 | target]
+    target = _mask(f, row.shift, row.bits)
+    f.out += row.op[source << 8 | target << 4 | target]
     f.xdrop(source)
-    f.push_xmm(type_, target)
+    f.push_xmm(row.type, target)
     return pos
 
 
 def copysign(f: FunctionCompiler, pos: int, row: Sign) -> int:
-    _, shift, bits, type_ = row
     y = f.stack.pop()
     x = f.stack.pop()
     second, first = f.xreg(y), f.xreg(x)
-    mask = _mask(f, shift, bits)
+    mask = _mask(f, row.shift, row.bits)
     target = f.xtmp()
-    f.out += _AND[mask << 8 | target << 4 | second]
-    f.out += _ANDN[mask << 8 | mask << 4 | first]
-    f.out += _OR[target << 8 | target << 4 | mask]
+    f.out += f.isa.andps[mask << 8 | target << 4 | second]
+    f.out += f.isa.andnps[mask << 8 | mask << 4 | first]
+    f.out += f.isa.orps[target << 8 | target << 4 | mask]
     f.xdrop(first)
     f.xdrop(second)
     f.xdrop(mask)
-    f.push_xmm(type_, target)
+    f.push_xmm(row.type, target)
     return pos
 
 
-class Extremum(NamedTuple):
-    op: dict[int, bytes]
-    merge: dict[int, bytes]
-    add: dict[int, bytes]
-    ucomi: dict[int, bytes]
-    type: int
+class Extremum:
+    __slots__ = ("add", "merge", "op", "type", "ucomi")
+
+    def __init__(
+        self,
+        op: dict[int, bytes],
+        merge: dict[int, bytes],
+        add: dict[int, bytes],
+        ucomi: dict[int, bytes],
+        type: int,
+    ) -> None:
+        self.op = op
+        self.merge = merge
+        self.add = add
+        self.ucomi = ucomi
+        self.type = type
 
 
 def extremum(f: FunctionCompiler, pos: int, row: Extremum) -> int:
     """x86's min and max give the second operand for zeros and NaNs. Either way round the bits of
     zeros are joined; a sum makes NaNs quiet."""
-    op, merge, add, ucomi, type_ = row
     y = f.stack.pop()
     x = f.stack.pop()
     second, first = f.xreg(y), f.xreg(x)
     target, other = f.xtmp(), f.xtmp()
     out = f.out
-    out += add[first << 8 | target << 4 | second]
-    out += ucomi[first << 4 | second]
+    out += row.add[first << 8 | target << 4 | second]
+    out += row.ucomi[first << 4 | second]
     at = f.skip_if(Condition.P)
-    out += op[first << 8 | other << 4 | second]
-    out += op[second << 8 | target << 4 | first]
-    out += merge[target << 8 | target << 4 | other]
+    out += row.op[first << 8 | other << 4 | second]
+    out += row.op[second << 8 | target << 4 | first]
+    out += row.merge[target << 8 | target << 4 | other]
     f.land(at)
     for reg in (first, second, other):
         f.xdrop(reg)
-    f.push_xmm(type_, target)
+    f.push_xmm(row.type, target)
     return pos
 
 
@@ -227,8 +245,9 @@ def reinterpret_to_float(f: FunctionCompiler, pos: int, row: tuple[Instruction, 
     return pos
 
 
-def _rows() -> dict[str, Handler]:
-    table = INSTRUCTIONS
+def rows_of(isa: InstructionSet) -> dict[str, Handler]:
+    """The float instructions."""
+    table = isa.table
     rows: dict[str, Handler] = {
         "i32.reinterpret_f32": (reinterpret_to_int, (table["movd_from"], I32)),
         "i64.reinterpret_f64": (reinterpret_to_int, (table["movq_from"], I64)),
@@ -254,13 +273,10 @@ def _rows() -> dict[str, Handler]:
         rows[f"{t}.sqrt"] = (unary, Unary(table[f"sqrt{s}"], type_, -1, True))
         for name, mode in (("nearest", 8), ("floor", 9), ("ceil", 10), ("trunc", 11)):
             rows[f"{t}.{name}"] = (unary, Unary(table[f"round{s}"], type_, mode, True))
-        rows[f"{t}.neg"] = (sign, Sign(_XOR, f"psll{lane}i", top, type_))
-        rows[f"{t}.abs"] = (sign, Sign(_AND, f"psrl{lane}i", 1, type_))
-        rows[f"{t}.copysign"] = (copysign, Sign(_AND, f"psll{lane}i", top, type_))
-        for name, merge in (("min", _OR), ("max", _AND)):
+        rows[f"{t}.neg"] = (sign, Sign(isa.xorps, f"psll{lane}i", top, type_))
+        rows[f"{t}.abs"] = (sign, Sign(isa.andps, f"psrl{lane}i", 1, type_))
+        rows[f"{t}.copysign"] = (copysign, Sign(isa.andps, f"psll{lane}i", top, type_))
+        for name, merge in (("min", isa.orps), ("max", isa.andps)):
             op, add = table[f"{name}{s}"].rr, table[f"add{s}"].rr
             rows[f"{t}.{name}"] = (extremum, Extremum(op, merge, add, ucomi, type_))
     return rows
-
-
-ROWS: dict[str, Handler] = _rows()

@@ -16,7 +16,7 @@ a single result is in rax or xmm0, several are in their slots.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from jitwasm.backend.baseline import prologue
 from jitwasm.backend.baseline.allocator import Allocator
@@ -40,17 +40,26 @@ from jitwasm.backend.baseline.operands import (
 from jitwasm.backend.baseline.program import FLOAT, INT, CallPlan, Program
 from jitwasm.trapcodes import TrapCode
 
-__all__ = ["BLOCK", "ELSE", "FUNCTION", "IF", "LOOP", "Frame", "FunctionCompiler", "Handler"]
-
-FUNCTION, BLOCK, LOOP, IF, ELSE = range(5)
-MOV64B = INSTRUCTIONS["mov64"].rb
-STORES = [
-    INSTRUCTIONS[name].rb for name in ("store32", "store64", "store_f32", "store_f64", "store_v128")
+__all__ = [
+    "BLOCK",
+    "ELSE",
+    "FUNCTION",
+    "IF",
+    "JCC_UNKNOWN",
+    "LOOP",
+    "Frame",
+    "FunctionCompiler",
+    "Handler",
 ]
-"""By type code."""
 
-JCC = tuple(bytes([0x0F, 0x80 | cc]) for cc in range(16))
-_JCC_UNKNOWN = tuple(code + bytes(4) for code in JCC)
+FUNCTION: Final = 0
+BLOCK: Final = 1
+LOOP: Final = 2
+IF: Final = 3
+ELSE: Final = 4
+MOV64B: Final = INSTRUCTIONS["mov64"].rb
+JCC: Final = tuple(bytes([0x0F, 0x80 | cc]) for cc in range(16))
+JCC_UNKNOWN: Final = tuple(code + bytes(4) for code in JCC)
 
 
 class Frame:
@@ -112,7 +121,7 @@ class FunctionCompiler(Allocator):
     """
 
     def __init__(self, program: Program, funcidx: int, code: bytes) -> None:
-        super().__init__()
+        super().__init__(program.isa)
         self.program = program
         self.code = code
         self.plan: CallPlan = program.plans[funcidx]
@@ -174,12 +183,13 @@ class FunctionCompiler(Allocator):
             else:
                 out += JCC[cc] + imm32(distance - 4)
         else:
-            out += _JCC_UNKNOWN[cc]
+            out += JCC_UNKNOWN[cc]
             frame.jumps.append(len(out) - 4)
 
     def patch(self, at: int) -> None:
         """Let the displacement at `at` lead here."""
-        self.out[at : at + 4] = (len(self.out) - at - 4).to_bytes(4, "little")
+        out = self.out
+        out[at : at + 4] = (len(out) - at - 4).to_bytes(4, "little")
 
     def skip_if(self, cc: int) -> int:
         """A short jump forward; give what is returned to `land`."""
@@ -197,7 +207,7 @@ class FunctionCompiler(Allocator):
         self.out[at - 1] = distance
 
     def trap_if(self, cc: int, code: TrapCode) -> None:
-        self.out += _JCC_UNKNOWN[cc]
+        self.out += JCC_UNKNOWN[cc]
         self.traps.append((len(self.out) - 4, code))
 
     def trap(self, code: TrapCode) -> None:
@@ -253,10 +263,10 @@ class FunctionCompiler(Allocator):
         kind, payload, type_ = operand & KIND, operand >> PAYLOAD, operand >> 3 & 7
         key = disp << 4 | base
         if kind == 1 or kind == 2:
-            self.out += STORES[type_][key << 4 | payload]
+            self.out += self.isa.stores[type_][key << 4 | payload]
             return
         if kind == 3 and self.pins[payload] >= 0:
-            self.out += STORES[type_][key << 4 | self.pins[payload]]
+            self.out += self.isa.stores[type_][key << 4 | self.pins[payload]]
             return
         if kind == 0:
             store = INSTRUCTIONS["store32i"].rb

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from jitwasm.backend.baseline.function import FunctionCompiler
 
 __all__ = ["skip_dead"]
 
-_FIXED = {
+_FIXED: Final = {
     "F32": 4,
     "F64": 8,
     "V128": 16,
@@ -18,8 +18,8 @@ _FIXED = {
     "CASTFLAGS": 1,
     "ORDERING": 1,
 }
-_PREFIXES = range(0xFB, 0xFF)
-_OPEN = (0x02, 0x03, 0x04, 0x1F)
+_PREFIXES: Final = range(0xFB, 0xFF)
+_OPEN: Final = (0x02, 0x03, 0x04, 0x1F)
 _ELSE, _END = 0x05, 0x0B
 
 

@@ -3,7 +3,7 @@ to its register."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final
 
 from jitwasm.backend.baseline.assembler import (
     INSTRUCTIONS,
@@ -13,29 +13,44 @@ from jitwasm.backend.baseline.assembler import (
     Condition,
     Instruction,
     imm8,
+    move_immediate,
 )
 from jitwasm.backend.baseline.control import condition
 from jitwasm.backend.baseline.function import FunctionCompiler, Handler
+from jitwasm.backend.baseline.isa import InstructionSet
 from jitwasm.backend.baseline.operands import CONST, I32, I64, KIND, LOCAL, PAYLOAD, REG
 from jitwasm.trapcodes import TrapCode
 
-__all__ = ["LOCAL_SET", "LOCAL_TEE", "ROWS", "apply", "target_of"]
+__all__ = ["LOCAL_SET", "LOCAL_TEE", "apply", "rows_of", "target_of"]
 
-LOCAL_SET, LOCAL_TEE = 0x21, 0x22
-LOW, HIGH = -0x80000000, 0x7FFFFFFF
+LOCAL_SET: Final = 0x21
+LOCAL_TEE: Final = 0x22
+LOW: Final = -0x80000000
+HIGH: Final = 0x7FFFFFFF
 
-_MOV32 = INSTRUCTIONS["mov32"].rr
+_MOV32: Final = INSTRUCTIONS["mov32"].rr
 
 
-class Arithmetic(NamedTuple):
+class Arithmetic:
     """A two-operand instruction: its forms, whether it commutes, its type code."""
 
-    rr: dict[int, bytes]
-    rf: dict[int, bytes]
-    ri: dict[int, bytes]
-    type: int
-    commutes: bool
-    lea: Instruction | None
+    __slots__ = ("commutes", "lea", "rf", "ri", "rr", "type")
+
+    def __init__(
+        self,
+        rr: dict[int, bytes],
+        rf: dict[int, bytes],
+        ri: dict[int, bytes],
+        type: int,
+        commutes: bool,
+        lea: Instruction | None,
+    ) -> None:
+        self.rr = rr
+        self.rf = rf
+        self.ri = ri
+        self.type = type
+        self.commutes = commutes
+        self.lea = lea
 
 
 def target_of(f: FunctionCompiler, pos: int) -> int:
@@ -148,13 +163,16 @@ def _lea(f: FunctionCompiler, lea: Instruction, target: int, x: int, y: int) -> 
     return True
 
 
-class Comparison(NamedTuple):
-    cmp: Arithmetic
-    test: dict[int, bytes]
-    cc: int
+class Comparison:
+    __slots__ = ("cc", "cmp", "test")
+
+    def __init__(self, cmp: Arithmetic, test: dict[int, bytes], cc: int) -> None:
+        self.cmp = cmp
+        self.test = test
+        self.cc = cc
 
 
-_SWAPPED = {
+_SWAPPED: Final = {
     Condition.E: Condition.E,
     Condition.NE: Condition.NE,
     Condition.L: Condition.G,
@@ -173,15 +191,15 @@ def compare(f: FunctionCompiler, pos: int, row: Comparison) -> int:
     stack = f.stack
     y = stack.pop()
     x = stack.pop()
-    cmp, test, cc = row
+    cc = row.cc
     if x & KIND == CONST:
         x, y = y, x
         cc = _SWAPPED[cc]
     reg = f.reg(x)
     if y & KIND == CONST and not y >> PAYLOAD:
-        f.out += test[reg << 4 | reg]
+        f.out += row.test[reg << 4 | reg]
     else:
-        apply(f, cmp, reg, y)
+        apply(f, row.cmp, reg, y)
         f.release(y)
     f.drop(reg)
     return condition(f, pos, cc)
@@ -198,33 +216,43 @@ def eqz(f: FunctionCompiler, pos: int, row: dict[int, bytes]) -> int:
 # -- shifts and rotations ------------------------------------------------------------------------
 
 
-class Shift(NamedTuple):
+class Shift:
     """By a constant, and by a register: BMI2's three-operand form, or by cl."""
 
-    immediate: dict[int, bytes]
-    variable: dict[int, bytes] | None
-    by_cl: dict[int, bytes]
-    type: int
-    bits: int
+    __slots__ = ("bits", "by_cl", "immediate", "type", "variable")
+
+    def __init__(
+        self,
+        immediate: dict[int, bytes],
+        variable: dict[int, bytes] | None,
+        by_cl: dict[int, bytes],
+        type: int,
+        bits: int,
+    ) -> None:
+        self.immediate = immediate
+        self.variable = variable
+        self.by_cl = by_cl
+        self.type = type
+        self.bits = bits
 
 
 def shift(f: FunctionCompiler, pos: int, row: Shift) -> int:
     stack = f.stack
     y = stack.pop()
     x = stack.pop()
-    immediate, variable, by_cl, type_, bits = row
+    variable = row.variable
     if y & KIND == CONST:
         i = target_of(f, pos)
         if i >= 0:
             pin = f.pins[i]
             f.load(pin, x)
             f.release(x)
-            f.out += immediate[pin] + imm8((y >> PAYLOAD) % bits)
+            f.out += row.immediate[pin] + imm8((y >> PAYLOAD) % row.bits)
             if f.code[pos] == LOCAL_TEE:
                 stack.append(f.locals[i])
             return pos + 2
         reg = f.own(x)
-        f.out += immediate[reg] + imm8((y >> PAYLOAD) % bits)
+        f.out += row.immediate[reg] + imm8((y >> PAYLOAD) % row.bits)
     elif variable is not None:
         count, source = f.reg(y), f.reg(x)
         f.drop(count)
@@ -232,8 +260,8 @@ def shift(f: FunctionCompiler, pos: int, row: Shift) -> int:
         reg = f.tmp()
         f.out += variable[count << 8 | reg << 4 | source]
     else:
-        reg = _rotate(f, x, y, by_cl)
-    stack.append(reg << PAYLOAD | type_ << 3 | REG)
+        reg = _rotate(f, x, y, row.by_cl)
+    stack.append(reg << PAYLOAD | row.type << 3 | REG)
     return pos
 
 
@@ -257,18 +285,20 @@ def _rotate(f: FunctionCompiler, x: int, y: int, by_cl: dict[int, bytes]) -> int
 # -- counting bits, extension --------------------------------------------------------------------
 
 
-class Unary(NamedTuple):
+class Unary:
     """A two-operand instruction whose source may be in memory."""
 
-    op: Instruction
-    type: int
-    narrow: bool
+    __slots__ = ("op", "type")
+
+    def __init__(self, op: Instruction, type: int) -> None:
+        self.op = op
+        self.type = type
 
 
 def unary(f: FunctionCompiler, pos: int, row: Unary) -> int:
-    op, type_, narrow = row
+    op = row.op
     operand = f.stack.pop()
-    if operand & KIND == LOCAL and f.pins[operand >> PAYLOAD] < 0 and not narrow:
+    if operand & KIND == LOCAL and f.pins[operand >> PAYLOAD] < 0:
         reg = f.tmp()
         f.out += op.rf[f.homes[operand >> PAYLOAD] << 4 | reg]
     else:
@@ -276,7 +306,39 @@ def unary(f: FunctionCompiler, pos: int, row: Unary) -> int:
         f.drop(source)
         reg = f.tmp()
         f.out += op.rr[reg << 4 | source]
-    f.push_reg(type_, reg)
+    f.push_reg(row.type, reg)
+    return pos
+
+
+class BitScan:
+    """bsr or bsf, which leave their target alone where the source is 0: `empty` is what it
+    becomes then, and `flip` what the index is xored with."""
+
+    __slots__ = ("cmov", "empty", "flip", "op", "type", "xor")
+
+    def __init__(self, op: Instruction, cmov: Instruction, xor: Instruction, type: int) -> None:
+        backwards = op.name.startswith("bsr")
+        bits = 64 if type == I64 else 32
+        self.op = op
+        self.cmov = cmov.rr
+        self.xor = xor.ri
+        self.type = type
+        self.empty = 2 * bits - 1 if backwards else bits
+        self.flip = bits - 1 if backwards else 0
+
+
+def scan(f: FunctionCompiler, pos: int, row: BitScan) -> int:
+    """clz and ctz where there is no lzcnt and tzcnt."""
+    source = f.reg(f.stack.pop())
+    reg, empty = f.tmp(), f.tmp()
+    f.out += move_immediate(empty, row.empty, False)
+    f.out += row.op.rr[reg << 4 | source]
+    f.out += row.cmov[reg << 4 | empty]
+    if row.flip:
+        f.out += row.xor[row.flip << 4 | reg]
+    f.drop(source)
+    f.drop(empty)
+    f.push_reg(row.type, reg)
     return pos
 
 
@@ -309,14 +371,26 @@ def extend_u(f: FunctionCompiler, pos: int, row: None) -> int:
 # -- division ------------------------------------------------------------------------------------
 
 
-class Division(NamedTuple):
-    op: Instruction
-    test: dict[int, bytes]
-    cmp: dict[int, bytes]
-    neg: dict[int, bytes]
-    type: int
-    signed: bool
-    remainder: bool
+class Division:
+    __slots__ = ("cmp", "neg", "op", "remainder", "signed", "test", "type")
+
+    def __init__(
+        self,
+        op: Instruction,
+        test: dict[int, bytes],
+        cmp: dict[int, bytes],
+        neg: dict[int, bytes],
+        type: int,
+        signed: bool,
+        remainder: bool,
+    ) -> None:
+        self.op = op
+        self.test = test
+        self.cmp = cmp
+        self.neg = neg
+        self.type = type
+        self.signed = signed
+        self.remainder = remainder
 
 
 def divide(f: FunctionCompiler, pos: int, row: Division) -> int:
@@ -369,7 +443,7 @@ def divide(f: FunctionCompiler, pos: int, row: Division) -> int:
 
 # -- rows ----------------------------------------------------------------------------------------
 
-_CONDITIONS = {
+_CONDITIONS: Final = {
     "eq": Condition.E,
     "ne": Condition.NE,
     "lt_s": Condition.L,
@@ -383,62 +457,66 @@ _CONDITIONS = {
 }
 
 
-def _rows() -> dict[str, Handler]:
-    table = INSTRUCTIONS
+def rows_of(isa: InstructionSet) -> dict[str, Handler]:
+    """The integer instructions."""
     rows: dict[str, Handler] = {"i32.wrap_i64": (wrap, None), "i64.extend_i32_u": (extend_u, None)}
     for t, type_, bits in (("i32", I32, 32), ("i64", I64, 64)):
-        for name, x86 in (
-            ("add", "add"),
-            ("sub", "sub"),
-            ("and", "and"),
-            ("or", "or"),
-            ("xor", "xor"),
-            ("mul", "imul"),
-        ):
-            op, imm = table[f"{x86}{bits}"], table[f"{x86}{bits}i"]
-            lea = table[f"lea{bits}"] if name == "add" else None
-            row = Arithmetic(op.rr, op.rf, imm.ri, type_, name != "sub", lea)
-            rows[f"{t}.{name}"] = (binary, row)
-        op, imm, test = table[f"cmp{bits}"], table[f"cmp{bits}i"], table[f"test{bits}"].rr
-        cmp = Arithmetic(op.rr, op.rf, imm.ri, type_, False, None)
-        for name, cc in _CONDITIONS.items():
-            rows[f"{t}.{name}"] = (compare, Comparison(cmp, test, cc))
-        rows[f"{t}.eqz"] = (eqz, test)
-        for name, x86, three in (
-            ("shl", "shl", "shlx"),
-            ("shr_s", "sar", "sarx"),
-            ("shr_u", "shr", "shrx"),
-            ("rotl", "rol", ""),
-            ("rotr", "ror", ""),
-        ):
-            variable = table[f"{three}{bits}"].rr if three else None
-            immediate, by_cl = table[f"{x86}{bits}i"].rr, table[f"{x86}{bits}c"].rr
-            rows[f"{t}.{name}"] = (shift, Shift(immediate, variable, by_cl, type_, bits))
-        for name, x86 in (("clz", "lzcnt"), ("ctz", "tzcnt"), ("popcnt", "popcnt")):
-            rows[f"{t}.{name}"] = (unary, Unary(table[f"{x86}{bits}"], type_, False))
-        rows[f"{t}.extend8_s"] = (unary, Unary(table[f"movsx8_{bits}"], type_, False))
-        rows[f"{t}.extend16_s"] = (unary, Unary(table[f"movsx16_{bits}"], type_, False))
-        for name, x86, signed, remainder in (
-            ("div_s", "idiv", True, False),
-            ("div_u", "div", False, False),
-            ("rem_s", "idiv", True, True),
-            ("rem_u", "div", False, True),
-        ):
-            rows[f"{t}.{name}"] = (
-                divide,
-                Division(
-                    table[f"{x86}{bits}"],
-                    test,
-                    table[f"cmp{bits}i"].ri,
-                    table[f"neg{bits}"].rr,
-                    type_,
-                    signed,
-                    remainder,
-                ),
-            )
-    rows["i64.extend_i32_s"] = (unary, Unary(table["movsxd"], I64, False))
-    rows["i64.extend32_s"] = (unary, Unary(table["movsxd"], I64, False))
+        for name, handler in _two_operands(type_, bits, isa).items():
+            rows[f"{t}.{name}"] = handler
+        for name, handler in _one_operand(type_, bits, isa).items():
+            rows[f"{t}.{name}"] = handler
+    movsxd = isa["movsxd"]
+    rows["i64.extend_i32_s"] = rows["i64.extend32_s"] = (unary, Unary(movsxd, I64))
     return rows
 
 
-ROWS: dict[str, Handler] = _rows()
+def _two_operands(type_: int, bits: int, isa: InstructionSet) -> dict[str, Handler]:
+    table = isa.table
+    rows: dict[str, Handler] = {}
+    for name in ("add", "sub", "and", "or", "xor", "mul"):
+        x86 = "imul" if name == "mul" else name
+        op, imm = table[f"{x86}{bits}"], table[f"{x86}{bits}i"]
+        lea = table[f"lea{bits}"] if name == "add" else None
+        rows[name] = (binary, Arithmetic(op.rr, op.rf, imm.ri, type_, name != "sub", lea))
+    op, imm, test = table[f"cmp{bits}"], table[f"cmp{bits}i"], table[f"test{bits}"].rr
+    cmp = Arithmetic(op.rr, op.rf, imm.ri, type_, False, None)
+    for name, cc in _CONDITIONS.items():
+        rows[name] = (compare, Comparison(cmp, test, cc))
+    for name, x86, three in (
+        ("shl", "shl", "shlx"),
+        ("shr_s", "sar", "sarx"),
+        ("shr_u", "shr", "shrx"),
+        ("rotl", "rol", ""),
+        ("rotr", "ror", ""),
+    ):
+        variable = table[f"{three}{bits}"].rr if isa.has(f"{three}{bits}") else None
+        immediate, by_cl = table[f"{x86}{bits}i"].rr, table[f"{x86}{bits}c"].rr
+        rows[name] = (shift, Shift(immediate, variable, by_cl, type_, bits))
+    neg = table[f"neg{bits}"].rr
+    for name, x86, signed, remainder in (
+        ("div_s", "idiv", True, False),
+        ("div_u", "div", False, False),
+        ("rem_s", "idiv", True, True),
+        ("rem_u", "div", False, True),
+    ):
+        op = table[f"{x86}{bits}"]
+        rows[name] = (divide, Division(op, test, imm.ri, neg, type_, signed, remainder))
+    return rows
+
+
+def _one_operand(type_: int, bits: int, isa: InstructionSet) -> dict[str, Handler]:
+    table = isa.table
+    rows: dict[str, Handler] = {"eqz": (eqz, table[f"test{bits}"].rr)}
+    for name, x86 in (
+        ("popcnt", f"popcnt{bits}"),
+        ("extend8_s", f"movsx8_{bits}"),
+        ("extend16_s", f"movsx16_{bits}"),
+    ):
+        rows[name] = (unary, Unary(table[x86], type_))
+    for name, x86, older in (("clz", "lzcnt", "bsr"), ("ctz", "tzcnt", "bsf")):
+        if isa.has(f"{x86}{bits}"):
+            rows[name] = (unary, Unary(table[f"{x86}{bits}"], type_))
+        else:
+            op, cmov = table[f"{older}{bits}"], table[f"cmov{bits}_{Condition.E}"]
+            rows[name] = (scan, BitScan(op, cmov, table[f"xor{bits}i"], type_))
+    return rows

@@ -3,7 +3,7 @@ the bulk instructions are runtime helpers."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final
 
 from jitwasm.abi import (
     DATA_SEGMENT,
@@ -25,6 +25,7 @@ from jitwasm.backend.baseline.assembler import (
 from jitwasm.backend.baseline.calls import Source, call_helper, pointer, segment
 from jitwasm.backend.baseline.function import FunctionCompiler, Handler
 from jitwasm.backend.baseline.integers import LOCAL_SET, LOCAL_TEE, target_of
+from jitwasm.backend.baseline.isa import InstructionSet
 from jitwasm.backend.baseline.operands import (
     CONST,
     F32,
@@ -38,23 +39,33 @@ from jitwasm.backend.baseline.operands import (
 from jitwasm.trapcodes import TrapCode
 from jitwasm.types import I64 as I64_TYPE
 
-__all__ = ["ROWS", "address"]
+__all__ = ["address", "rows_of"]
 
-_LIMIT = 0x7FFFFF00
+_LIMIT: Final = 0x7FFFFF00
 """Static offsets below it fit into a displacement, with room for the parts of an access."""
-_SHR64 = INSTRUCTIONS["shr64i"].rr
-_MOV64 = INSTRUCTIONS["mov64"]
+_SHR64: Final = INSTRUCTIONS["shr64i"].rr
+_MOV64: Final = INSTRUCTIONS["mov64"]
 
 
-class Access(NamedTuple):
+class Access:
     """A load or store: the instruction, the value's type, its bytes; of integer stores the form
     with an immediate and that immediate's bytes."""
 
-    op: Instruction
-    type: int
-    size: int
-    constant: Instruction | None
-    constant_size: int
+    __slots__ = ("constant", "constant_size", "op", "size", "type")
+
+    def __init__(
+        self,
+        op: Instruction,
+        type: int,
+        size: int,
+        constant: Instruction | None,
+        constant_size: int,
+    ) -> None:
+        self.op = op
+        self.type = type
+        self.size = size
+        self.constant = constant
+        self.constant_size = constant_size
 
 
 def read_memarg(f: FunctionCompiler, pos: int) -> tuple[int, int, int]:
@@ -109,13 +120,7 @@ def load(f: FunctionCompiler, pos: int, row: Access) -> int:
                 if code[pos] == LOCAL_TEE:
                     f.stack.append(f.locals[i])
                 return pos + 2
-        free = f.free
-        if not free:
-            free = 1 << f.tmp()
-            f.free = free
-        bit = free & -free
-        f.free = free ^ bit
-        reg = bit.bit_length() - 1
+        reg = f.tmp()
         f.out += access[key | reg]
         f.stack.append(reg << PAYLOAD | type_ << 3 | REG)
     else:
@@ -281,7 +286,8 @@ def data_drop(f: FunctionCompiler, pos: int, row: None) -> int:
     return pos
 
 
-def _rows() -> dict[str, Handler]:
+def rows_of(isa: InstructionSet) -> dict[str, Handler]:
+    """The memory instructions, those for vectors apart."""
     rows: dict[str, Handler] = {
         "memory.size": (size, None),
         "memory.grow": (grow, None),
@@ -306,7 +312,7 @@ def _rows() -> dict[str, Handler]:
         ("i64.load32_s", "movsxd", I64, 4),
         ("i64.load32_u", "mov32", I64, 4),
     ):
-        rows[name] = (load, Access(INSTRUCTIONS[op], type_, bytes_, None, 0))
+        rows[name] = (load, Access(isa[op], type_, bytes_, None, 0))
     for name, op, type_, bytes_, constant_size in (
         ("i32.store", "store32", I32, 4, 4),
         ("i64.store", "store64", I64, 8, 4),
@@ -318,9 +324,6 @@ def _rows() -> dict[str, Handler]:
         ("i64.store16", "store16", I64, 2, 2),
         ("i64.store32", "store32", I64, 4, 4),
     ):
-        constant = INSTRUCTIONS[op + "i"] if constant_size else None
-        rows[name] = (store, Access(INSTRUCTIONS[op], type_, bytes_, constant, constant_size))
+        constant = isa[op + "i"] if constant_size else None
+        rows[name] = (store, Access(isa[op], type_, bytes_, constant, constant_size))
     return rows
-
-
-ROWS: dict[str, Handler] = _rows()

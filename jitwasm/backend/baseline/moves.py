@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from jitwasm.backend.baseline.allocator import Allocator
 from jitwasm.backend.baseline.assembler import INSTRUCTIONS
 from jitwasm.backend.baseline.operands import KIND, PAYLOAD, REG, XMM
 
 __all__ = ["move_arguments", "parallel_move"]
 
-_MOV = INSTRUCTIONS["mov64"].rr
-_XCHG = INSTRUCTIONS["xchg64"].rr
-_MOVAPS = INSTRUCTIONS["movaps"].rr
-_XORPS = INSTRUCTIONS["xorps"].rr
+_MOV: Final = INSTRUCTIONS["mov64"].rr
+_XCHG: Final = INSTRUCTIONS["xchg64"].rr
 
 
 def parallel_move(f: Allocator, ints: list[tuple[int, int]], floats: list[tuple[int, int]]) -> None:
@@ -70,7 +70,7 @@ def _permute(f: Allocator, pending: dict[int, int], is_int: bool) -> None:
     """Moves between registers: target -> source."""
     if len(pending) == 1:
         for target, source in pending.items():
-            f.out += (_MOV if is_int else _MOVAPS)[target << 4 | source]
+            f.out += (_MOV if is_int else f.isa.movaps)[target << 4 | source]
         return
     while pending:
         sources = pending.values()
@@ -78,7 +78,7 @@ def _permute(f: Allocator, pending: dict[int, int], is_int: bool) -> None:
         if ready:
             for target in ready:
                 source = pending.pop(target)
-                f.out += (_MOV if is_int else _MOVAPS)[target << 4 | source]
+                f.out += (_MOV if is_int else f.isa.movaps)[target << 4 | source]
             continue
         # Only cycles are left.
         target, source = pending.popitem()
@@ -86,7 +86,7 @@ def _permute(f: Allocator, pending: dict[int, int], is_int: bool) -> None:
             f.out += _XCHG[target << 4 | source]
         else:
             for d, s in ((target, source), (source, target), (target, source)):
-                f.out += _XORPS[d << 8 | d << 4 | s]
+                f.out += f.isa.xorps[d << 8 | d << 4 | s]
         # What was in `target` is in `source` now.
         for other, wanted in list(pending.items()):
             if wanted == target:

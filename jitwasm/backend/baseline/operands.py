@@ -11,8 +11,9 @@ Invariant: an i32 in a register, home or slot has its upper half zero where it i
 
 from __future__ import annotations
 
+from typing import Final
+
 from jitwasm.backend.baseline.assembler import (
-    INSTRUCTIONS,
     R8,
     R9,
     R10,
@@ -38,8 +39,6 @@ __all__ = [
     "CONST",
     "F32",
     "F64",
-    "FRAME_LOAD",
-    "FRAME_STORE",
     "I32",
     "I64",
     "INT_RESULTS",
@@ -54,33 +53,33 @@ __all__ = [
     "V128",
     "XMM",
     "XMM_MASK",
-    "XMM_PINS",
     "type_code",
 ]
 
-CONST, REG, XMM, LOCAL, SLOT = range(5)
-KIND = 7
-I32, I64, F32, F64, V128 = range(5)
-PAYLOAD = 6
+CONST: Final = 0
+REG: Final = 1
+XMM: Final = 2
+LOCAL: Final = 3
+SLOT: Final = 4
+KIND: Final = 7
+I32: Final = 0
+I64: Final = 1
+F32: Final = 2
+F64: Final = 3
+V128: Final = 4
+PAYLOAD: Final = 6
 
-TEMPS = (RAX, RCX, RDX, RSI, RDI, R8, R9)
-TEMP_MASK = sum(1 << reg for reg in TEMPS)
-XMM_MASK = 0xFF
-PINS = (RBX, R12, R13, R10, R11)
+TEMPS: Final = (RAX, RCX, RDX, RSI, RDI, R8, R9)
+TEMP_MASK: Final = 0x3C7
+"""Their bits."""
+XMM_MASK: Final = 0xFF
+PINS: Final = (RBX, R12, R13, R10, R11)
 """Registers that hold locals; those that calls preserve come first."""
-CALLEE_SAVED = 3
+CALLEE_SAVED: Final = 3
 """How many of them."""
-XMM_PINS = tuple(range(8, 16))
-ARGUMENTS = (RSI, RDX, RCX, R8, R9)
+ARGUMENTS: Final = (RSI, RDX, RCX, R8, R9)
 """Where integer arguments travel, behind the environment in rdi; floats in xmm0 to xmm7."""
-INT_RESULTS = (RAX, RDX, RCX)
-
-FRAME_LOAD = tuple(
-    INSTRUCTIONS[name].rf for name in ("mov32", "mov64", "load_f32", "load_f64", "load_v128")
-)
-FRAME_STORE = tuple(
-    INSTRUCTIONS[name].rf for name in ("store32", "store64", "store_f32", "store_f64", "store_v128")
-)
+INT_RESULTS: Final = (RAX, RDX, RCX)
 
 
 def type_code(type_: ValType) -> int:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from jitwasm.abi import VMLayout, call_conv
+from jitwasm.backend.baseline.isa import InstructionSet
 from jitwasm.backend.baseline.operands import ARGUMENTS, type_code
 from jitwasm.backend.baseline.operands import V128 as V128_CODE
 from jitwasm.types import I64, V128, DefType, FuncType, GlobalType, MemoryType, TableType
@@ -36,7 +37,9 @@ class Declarations(Protocol):
     def layout(self) -> VMLayout: ...
 
 
-INT, FLOAT, OVERFLOW = range(3)
+INT: Final = 0
+FLOAT: Final = 1
+OVERFLOW: Final = 2
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class Program:
     """A module, prepared for compiling its functions.
 
     Attributes:
+        isa: the instructions of the processor.
         declarations, layout: of the module.
         plans: a CallPlan for each funcidx.
         globals: type codes by globalidx.
@@ -99,7 +103,9 @@ class Program:
         declarations: Declarations,
         explicit: bool,
         rows: Iterable[InstructionRow],
+        isa: InstructionSet,
     ) -> None:
+        self.isa = isa
         self.declarations = declarations
         self.layout = declarations.layout
         self.explicit = explicit

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from jitwasm.backend.baseline.assembler import (
     INSTRUCTIONS,
@@ -21,91 +21,133 @@ from jitwasm.backend.baseline.assembler import (
 from jitwasm.backend.baseline.operands import (
     ARGUMENTS,
     CALLEE_SAVED,
-    FRAME_LOAD,
-    FRAME_STORE,
     I32,
     LOCAL,
     PAYLOAD,
     PINS,
     V128,
-    XMM_PINS,
 )
 from jitwasm.backend.baseline.program import INT, OVERFLOW
 
 if TYPE_CHECKING:
     from jitwasm.backend.baseline.function import FunctionCompiler
 
-__all__ = ["leave", "place_locals", "prologue"]
+__all__ = ["leave", "place_locals", "prologue", "weigh_locals"]
 
-SAVED = {R15: -8, R14: -16, RBX: -24, R12: -32, R13: -40}
-PAGE = 4096
-PINNED_LOCALS = 64
+SAVED: Final = {R15: -8, R14: -16, RBX: -24, R12: -32, R13: -40}
+PAGE: Final = 4096
+PINNED_LOCALS: Final = 64
 """Locals from here on never get a register."""
-_GETS = tuple(bytes([0x20, i]) for i in range(PINNED_LOCALS))
-"""`local.get` of each. Counting them in the body, and bytes that look like them, is cheap."""
-_MOV32 = INSTRUCTIONS["mov32"]
-_MOV64 = INSTRUCTIONS["mov64"]
-_STORE64 = INSTRUCTIONS["store64"].rf
-_MOVAPS = INSTRUCTIONS["movaps"].rr
-_XORPS = INSTRUCTIONS["xorps"].rr
-_XOR32 = INSTRUCTIONS["xor32"].rr
-_BASED = [INSTRUCTIONS[n].rb for n in ("mov32", "mov64", "load_f32", "load_f64", "load_v128")]
-_PUSH_RBP = b"\x55\x48\x89\xe5"  # push rbp; mov rbp, rsp
+LOOP_WEIGHT: Final = 8
+LOOP_DEPTH: Final = 3
+_LOCAL_GET: Final = b"\x20"
+_LOOP_START: Final = b"\x03\x40"
+_LOOP_ENDS: Final = (b"\x0d\x00\x0b", b"\x0c\x00\x0b")
+_MOV32: Final = INSTRUCTIONS["mov32"]
+_MOV64: Final = INSTRUCTIONS["mov64"]
+_STORE64: Final = INSTRUCTIONS["store64"].rf
+_XOR32: Final = INSTRUCTIONS["xor32"].rr
+_PUSH_RBP: Final = b"\x55\x48\x89\xe5"  # push rbp; mov rbp, rsp
 
 
 def place_locals(f: FunctionCompiler, pos: int) -> None:
     """Choose registers and homes for the locals; `pos` is where the code begins."""
-    types, code = f.types, f.code
+    types = f.types
     count = len(types)
     f.short_locals = min(count, 0x80)
-    f.pins = [-1] * count
-    ints: list[tuple[int, int]] = []
-    floats: list[tuple[int, int]] = []
+    f.pins = pins = [-1] * count
     if count:
-        body = code[pos:]
-        for i in range(min(count, PINNED_LOCALS)):
-            uses = body.count(_GETS[i])
-            if uses > 1:
-                (ints if types[i] < 2 else floats).append((-uses, i))
-    calls = _estimate_calls(code, pos)
-    ints.sort()
-    floats.sort()
-    pins = f.pins
-    for rank, (reg, (uses, i)) in enumerate(zip(PINS, ints, strict=False)):
-        if rank >= CALLEE_SAVED and -uses < 2 * calls:
-            break
-        pins[i] = reg
-    for reg, (uses, i) in zip(XMM_PINS, floats, strict=False):
-        if -uses < 2 * calls:
-            break
-        pins[i] = reg
+        weights, calls = weigh_locals(f.code, pos, min(count, PINNED_LOCALS))
+        ints: list[tuple[int, int]] = []
+        floats: list[tuple[int, int]] = []
+        for i, weight in enumerate(weights):
+            if weight > 1:
+                (ints if types[i] < 2 else floats).append((-weight, i))
+        ints.sort()
+        floats.sort()
+        # Around each call those that it does not preserve are stored and loaded again.
+        for rank, (reg, (weight, i)) in enumerate(zip(PINS, ints, strict=False)):
+            if rank >= CALLEE_SAVED and -weight < 2 * calls:
+                break
+            pins[i] = reg
+        for reg, (weight, i) in zip(f.isa.pins, floats, strict=False):
+            if -weight < 2 * calls:
+                break
+            pins[i] = reg
     _place_homes(f)
 
 
-def _estimate_calls(code: bytes, pos: int) -> int:
+def weigh_locals(code: bytes, pos: int, count: int) -> tuple[list[int], int]:
+    """How often the first `count` locals are read, and how often something is called.
+
+    Guessed from the bytes without decoding, which would take several times as long; the guess is
+    nearly always right. A loop multiplies what is inside by `LOOP_WEIGHT`. It is taken to begin
+    with `loop` and no type, and to end with `br_if 0` or `br 0` and `end`, as compilers emit it.
+    """
+    weights, called = [0] * count, 0
+    for depth, part in _by_depth(code, pos):
+        factor = LOOP_WEIGHT**depth
+        called += factor * _estimate_calls(part)
+        read = b"".join([after[:1] for after in part.split(_LOCAL_GET)[1:]])
+        for i in range(count):
+            weights[i] += factor * read.count(i)
+    return weights, called
+
+
+def _by_depth(code: bytes, pos: int) -> list[tuple[int, bytes]]:
+    """The code by the number of loops around it, as far as `LOOP_DEPTH`."""
+    places = _positions(code, _LOOP_START, pos)
+    if not places:
+        return [(0, code[pos:])]
+    events = [(at, 1) for at in places]
+    for end in _LOOP_ENDS:
+        events += [(at, -1) for at in _positions(code, end, pos)]
+    events.sort()
+    inside: list[list[bytes]] = [[] for _ in range(LOOP_DEPTH + 1)]
+    depth = 0
+    for at, change in events:
+        inside[depth].append(code[pos:at])
+        depth = min(max(depth + change, 0), LOOP_DEPTH)
+        pos = at
+    inside[depth].append(code[pos:])
+    return [(depth, b"".join(parts)) for depth, parts in enumerate(inside) if parts]
+
+
+def _positions(code: bytes, what: bytes, pos: int) -> list[int]:
+    found: list[int] = []
+    pos = code.find(what, pos)
+    while pos >= 0:
+        found.append(pos)
+        pos = code.find(what, pos + 2)
+    return found
+
+
+def _estimate_calls(code: bytes) -> int:
     """About how many calls there are: bytes 0x10 and 0x11 that are no constants or offsets."""
-    count = code.count(b"\x10", pos)
+    count = code.count(b"\x10")
     if count:
         for before in (b"\x41\x10", b"\x02\x10", b"\x03\x10", b"\x20\x10"):
-            count -= code.count(before, pos)
-    return max(count, 0) + code.count(b"\x11", pos) // 2
+            count -= code.count(before)
+    return max(count, 0) + code.count(b"\x11") // 2
 
 
 def _place_homes(f: FunctionCompiler) -> None:
     disp = SAVED[R13]
     homes, pins = f.homes, f.pins
+    frame_load, frame_store = f.isa.frame_load, f.isa.frame_store
     save = restore = b""
     for i, type_ in enumerate(f.types):
         pin = pins[i]
         f.locals.append(i << PAYLOAD | type_ << 3 | LOCAL)
-        if pin in SAVED:
+        if pin >= 0 and type_ < 2 and pin in SAVED:
             homes.append(0)
+            f.saved.append(pin)
             continue
         disp -= 16 if type_ == V128 else 8
         homes.append(disp)
         if pin >= 0:
-            save += FRAME_STORE[type_][disp << 4 | pin]
-            restore += FRAME_LOAD[type_][disp << 4 | pin]
+            save += frame_store[type_][disp << 4 | pin]
+            restore += frame_load[type_][disp << 4 | pin]
     f.save, f.restore = save, restore
     vectors = V128 in f.types or b"\xfd" in f.code or f.program.vectors
     f.slot_size = 16 if vectors else 8
@@ -116,7 +158,7 @@ def _used(f: FunctionCompiler) -> list[int]:
     used = [R15]
     if f.uses_memory:
         used.append(R14)
-    return used + [pin for pin in f.pins if pin in SAVED]
+    return used + f.saved
 
 
 def leave(f: FunctionCompiler) -> bytes:
@@ -163,9 +205,9 @@ def _place_params(f: FunctionCompiler, out: bytearray) -> None:
                 pin = f.pins[i]
                 if where == OVERFLOW and (pin >= 0) == pinned:
                     reg = pin if pinned else R15 if type_ < 2 else 15
-                    out += _BASED[type_][((16 * number) << 4 | RAX) << 4 | reg]
+                    out += f.isa.loads[type_][((16 * number) << 4 | RAX) << 4 | reg]
                     if not pinned:
-                        out += FRAME_STORE[type_][f.homes[i] << 4 | reg]
+                        out += f.isa.frame_store[type_][f.homes[i] << 4 | reg]
     for i, (type_, where, number) in enumerate(f.plan.params):
         pin, home = f.pins[i], f.homes[i]
         if where == OVERFLOW:
@@ -173,13 +215,13 @@ def _place_params(f: FunctionCompiler, out: bytearray) -> None:
         if where == INT:
             reg = ARGUMENTS[number]
             if pin < 0:
-                out += FRAME_STORE[type_][home << 4 | reg]
+                out += f.isa.frame_store[type_][home << 4 | reg]
             else:
                 out += (_MOV32 if type_ == I32 else _MOV64).rr[pin << 4 | reg]
         elif pin < 0:
-            out += FRAME_STORE[type_][home << 4 | number]
+            out += f.isa.frame_store[type_][home << 4 | number]
         else:
-            out += _MOVAPS[pin << 4 | number]
+            out += f.isa.movaps[pin << 4 | number]
 
 
 def _clear_locals(f: FunctionCompiler, out: bytearray) -> None:
@@ -187,7 +229,7 @@ def _clear_locals(f: FunctionCompiler, out: bytearray) -> None:
     for i in range(len(f.plan.params), len(f.types)):
         pin, type_ = f.pins[i], f.types[i]
         if pin >= 0:
-            out += _XOR32[pin << 4 | pin] if type_ < 2 else _XORPS[pin << 8 | pin << 4 | pin]
+            out += _XOR32[pin << 4 | pin] if type_ < 2 else f.isa.xorps[pin << 8 | pin << 4 | pin]
         elif not high:
             high = f.homes[i] + (16 if type_ == V128 else 8)
         if f.homes[i]:
@@ -203,8 +245,8 @@ def _clear_locals(f: FunctionCompiler, out: bytearray) -> None:
         out += INSTRUCTIONS["lea64"].rf[low << 4 | RDI] + b"\xb9" + imm32(size // 8)
         out += b"\x31\xc0\xf3\x48\xab"
         return
-    out += _XORPS[0]
-    store = INSTRUCTIONS["store_v128"].rf
+    out += f.isa.xorps[0]
+    store = f.isa["store_v128"].rf
     for at in range(low, high - 15, 16):
         out += store[at << 4]
     if size % 16:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from jitwasm.abi import ELEM_SEGMENT, TABLE_RECORD
 from jitwasm.backend.baseline.assembler import INSTRUCTIONS, VMCTX, Condition, imm32
 from jitwasm.backend.baseline.calls import (
@@ -19,8 +21,8 @@ from jitwasm.types import I64 as I64_TYPE
 
 __all__ = ["ROWS"]
 
-_MOV64 = INSTRUCTIONS["mov64"]
-_TEST64 = INSTRUCTIONS["test64"].rr
+_MOV64: Final = INSTRUCTIONS["mov64"]
+_TEST64: Final = INSTRUCTIONS["test64"].rr
 
 
 def _type(f: FunctionCompiler, tableidx: int) -> int:
@@ -158,7 +160,7 @@ def br_on_non_null(f: FunctionCompiler, pos: int, row: None) -> int:
     return pos
 
 
-ROWS: dict[str, Handler] = {
+ROWS: Final[dict[str, Handler]] = {
     "table.get": (table_get, None),
     "table.set": (table_set, None),
     "table.size": (table_size, None),

@@ -13,17 +13,16 @@ A recipe is a text of steps, `name target second third immediate`:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from jitwasm.backend.baseline.assembler import INSTRUCTIONS, Condition, Instruction, imm8
 from jitwasm.backend.baseline.control import condition
 from jitwasm.backend.baseline.function import FunctionCompiler, Handler
+from jitwasm.backend.baseline.isa import InstructionSet
 from jitwasm.backend.baseline.operands import CONST, F32, F64, I32, I64, KIND, PAYLOAD, V128
-from jitwasm.backend.baseline.simd_recipes import RECIPES
+from jitwasm.backend.baseline.simd_recipes import recipes
 
-__all__ = ["ROWS"]
-
-_ONES = INSTRUCTIONS["pcmpeqd"].rr
-_XOR = INSTRUCTIONS["pxor"].rr
+__all__ = ["broadcast", "rows_of"]
 
 
 @dataclass(frozen=True)
@@ -39,10 +38,11 @@ class Step:
     kind: str
 
 
-_NAMES = "xyzdtu"
+_NAMES: Final = "xyzdtu"
 
 
-def _parse(text: str) -> tuple[Step, ...]:
+def _parse(isa: InstructionSet, text: str) -> tuple[Step, ...]:
+    table = isa.table
     steps: list[Step] = []
     for line in text.split(";"):
         name, *operands = line.split()
@@ -55,12 +55,12 @@ def _parse(text: str) -> tuple[Step, ...]:
         if name in ("ones", "zero"):
             steps.append(Step(None, target, -1, -1, -1, 0, name))
             continue
-        op = INSTRUCTIONS.get(name) or INSTRUCTIONS[name + "i"]
+        op = table[name] if name in table else table[name + "i"]
         registers = [_NAMES.index(o) for o in operands[1:] if o in _NAMES]
         immediates = [int(o, 0) for o in operands[1:] if o not in _NAMES]
         immediate = immediates[0] if immediates else -1
-        if immediates and name + "i" in INSTRUCTIONS:
-            op = INSTRUCTIONS[name + "i"]
+        if immediates and name + "i" in table:
+            op = table[name + "i"]
         if len(registers) == 1:
             steps.append(Step(op, target, -1, registers[0], immediate, 0, ""))
         else:
@@ -76,8 +76,8 @@ class Recipe:
     uses_u: bool
 
 
-def _recipe(text: str) -> Recipe:
-    steps = _parse(text)
+def _recipe(isa: InstructionSet, text: str) -> Recipe:
+    steps = _parse(isa, text)
     used = {r for s in steps for r in (s.target, s.second, s.third)}
     return Recipe(steps, 1 + max(used & {0, 1, 2}), 4 in used, 5 in used)
 
@@ -111,7 +111,9 @@ def emit(f: FunctionCompiler, step: Step, registers: list[int]) -> None:
         if step.kind == "load":
             f.xload(target, step.constant << PAYLOAD | V128 << 3 | CONST)
         else:
-            f.out += (_ONES if step.kind == "ones" else _XOR)[target << 8 | target << 4 | target]
+            f.out += (f.isa.pcmpeqd if step.kind == "ones" else f.isa.xorps)[
+                target << 8 | target << 4 | target
+            ]
         return
     v = registers[step.second] << 8 if step.second >= 0 else 0
     f.out += step.op.rr[v | target << 4 | registers[step.third]]
@@ -121,12 +123,10 @@ def emit(f: FunctionCompiler, step: Step, registers: list[int]) -> None:
 
 # -- tests ---------------------------------------------------------------------------------------
 
-_PTEST = INSTRUCTIONS["ptest"].rr
-
 
 def any_true(f: FunctionCompiler, pos: int, row: None) -> int:
     source = f.xreg(f.stack.pop())
-    f.out += _PTEST[source << 4 | source]
+    f.out += f.isa.ptest[source << 4 | source]
     f.xdrop(source)
     return condition(f, pos, Condition.NE)
 
@@ -135,8 +135,8 @@ def all_true(f: FunctionCompiler, pos: int, compare: dict[int, bytes]) -> int:
     """No lane equals zero."""
     source = f.xreg(f.stack.pop())
     mask = f.xtmp()
-    f.out += _XOR[mask << 8 | mask << 4 | mask] + compare[mask << 8 | mask << 4 | source]
-    f.out += _PTEST[mask << 4 | mask]
+    f.out += f.isa.xorps[mask << 8 | mask << 4 | mask] + compare[mask << 8 | mask << 4 | source]
+    f.out += f.isa.ptest[mask << 4 | mask]
     f.xdrop(source)
     f.xdrop(mask)
     return condition(f, pos, Condition.E)
@@ -154,10 +154,10 @@ def bitmask(f: FunctionCompiler, pos: int, op: dict[int, bytes]) -> int:
 def bitmask16(f: FunctionCompiler, pos: int, row: None) -> int:
     source = f.xreg(f.stack.pop())
     narrow = f.xtmp()
-    f.out += _XOR[narrow << 8 | narrow << 4 | narrow]
-    f.out += INSTRUCTIONS["packsswb"].rr[source << 8 | narrow << 4 | narrow]
+    f.out += f.isa.xorps[narrow << 8 | narrow << 4 | narrow]
+    f.out += f.isa["packsswb"].rr[source << 8 | narrow << 4 | narrow]
     reg = f.tmp()
-    f.out += INSTRUCTIONS["pmovmskb"].rr[reg << 4 | narrow]
+    f.out += f.isa["pmovmskb"].rr[reg << 4 | narrow]
     f.xdrop(source)
     f.xdrop(narrow)
     f.push_reg(I32, reg)
@@ -180,7 +180,7 @@ def shift(f: FunctionCompiler, pos: int, row: tuple[str, int, Recipe]) -> int:
         f.out += INSTRUCTIONS["and32i"].ri[(bits - 1) << 4 | reg]
         if extra:
             f.out += INSTRUCTIONS["add32i"].ri[extra << 4 | reg]
-        f.out += INSTRUCTIONS["movd_to"].rr[u << 4 | reg]
+        f.out += f.isa["movd_to"].rr[u << 4 | reg]
         f.drop(reg)
     x = f.xreg(f.stack.pop())
     d, t = f.xtmp(), f.xtmp()
@@ -199,33 +199,54 @@ def shuffle(f: FunctionCompiler, pos: int, row: None) -> int:
     picks = f.code[pos : pos + 16]
     y, x = f.xreg(f.stack.pop()), f.xreg(f.stack.pop())
     d, t = f.xtmp(), f.xtmp()
-    shuffle_ = INSTRUCTIONS["pshufb"].rr
+    shuffle_ = f.isa["pshufb"].rr
     first = bytes(p if p < 16 else 0x80 for p in picks)
     second = bytes(p - 16 if p >= 16 else 0x80 for p in picks)
     f.xload(d, int.from_bytes(first, "little") << PAYLOAD | V128 << 3 | CONST)
     f.out += shuffle_[x << 8 | d << 4 | d]
     f.xload(t, int.from_bytes(second, "little") << PAYLOAD | V128 << 3 | CONST)
     f.out += shuffle_[y << 8 | t << 4 | t]
-    f.out += INSTRUCTIONS["por"].rr[d << 8 | d << 4 | t]
+    f.out += f.isa["por"].rr[d << 8 | d << 4 | t]
     for reg in (x, y, t):
         f.xdrop(reg)
     f.push_xmm(V128, d)
     return pos + 16
 
 
-def splat(f: FunctionCompiler, pos: int, row: tuple[str, str]) -> int:
-    move, broadcast = row
+def broadcast(f: FunctionCompiler, target: int, source: int, size: int) -> None:
+    """The lowest lane of `size` bytes into all lanes."""
+    isa = f.isa
+    name = _BROADCASTS[size]
+    if isa.has(name):
+        f.out += isa[name].rr[target << 4 | source]
+    elif size == 1:
+        zero = f.xtmp()
+        f.out += isa.xorps[zero << 8 | zero << 4 | zero]
+        f.out += isa["pshufb"].rr[source << 8 | target << 4 | zero]
+        f.xdrop(zero)
+    elif size == 2:
+        f.out += isa["pshuflw"].rr[target << 4 | source] + imm8(0)
+        f.out += isa["pshufd"].rr[target << 4 | target] + imm8(0)
+    else:
+        f.out += isa["pshufd"].rr[target << 4 | source] + imm8(0 if size == 4 else 0x44)
+
+
+_BROADCASTS: Final = {1: "pbroadcastb", 2: "pbroadcastw", 4: "pbroadcastd", 8: "pbroadcastq"}
+
+
+def splat(f: FunctionCompiler, pos: int, row: tuple[str, int]) -> int:
+    move, size = row
     if move:
         source = f.reg(f.stack.pop())
         f.drop(source)
         d = f.xtmp()
-        f.out += INSTRUCTIONS[move].rr[d << 4 | source]
-        f.out += INSTRUCTIONS[broadcast].rr[d << 4 | d]
+        f.out += f.isa[move].rr[d << 4 | source]
+        broadcast(f, d, d, size)
     else:
         x = f.xreg(f.stack.pop())
-        f.xdrop(x)
         d = f.xtmp()
-        f.out += INSTRUCTIONS[broadcast].rr[d << 4 | x]
+        broadcast(f, d, x, size)
+        f.xdrop(x)
     f.push_xmm(V128, d)
     return pos
 
@@ -235,7 +256,7 @@ def extract(f: FunctionCompiler, pos: int, row: tuple[str, str, int]) -> int:
     x = f.xreg(f.stack.pop())
     f.xdrop(x)
     reg = f.tmp()
-    f.out += INSTRUCTIONS[op].rr[x << 4 | reg] + imm8(f.code[pos])
+    f.out += f.isa[op].rr[x << 4 | reg] + imm8(f.code[pos])
     if extend:
         f.out += INSTRUCTIONS[extend].rr[reg << 4 | reg]
     f.push_reg(type_, reg)
@@ -248,7 +269,7 @@ def extract_float(f: FunctionCompiler, pos: int, type_: int) -> int:
     f.xdrop(x)
     d = f.xtmp()
     order = lane if type_ == F32 else 0xEE if lane else 0x44
-    f.out += INSTRUCTIONS["pshufd"].rr[d << 4 | x] + imm8(order)
+    f.out += f.isa["pshufd"].rr[d << 4 | x] + imm8(order)
     f.push_xmm(type_, d)
     return pos + 1
 
@@ -259,7 +280,7 @@ def replace(f: FunctionCompiler, pos: int, op: str) -> int:
     f.xdrop(x)
     f.drop(reg)
     d = f.xtmp()
-    f.out += INSTRUCTIONS[op].rr[x << 8 | d << 4 | reg] + imm8(f.code[pos])
+    f.out += f.isa[op].rr[x << 8 | d << 4 | reg] + imm8(f.code[pos])
     f.push_xmm(V128, d)
     return pos + 1
 
@@ -272,11 +293,11 @@ def replace_float(f: FunctionCompiler, pos: int, type_: int) -> int:
     d = f.xtmp()
     key = x << 8 | d << 4 | y
     if type_ == F32:
-        f.out += INSTRUCTIONS["insertps"].rr[key] + imm8(lane << 4)
+        f.out += f.isa["insertps"].rr[key] + imm8(lane << 4)
     elif lane:
-        f.out += INSTRUCTIONS["punpcklqdq"].rr[key]
+        f.out += f.isa["punpcklqdq"].rr[key]
     else:
-        f.out += INSTRUCTIONS["load_f64"].rr[key]
+        f.out += f.isa["load_f64"].rr[key]
     f.push_xmm(V128, d)
     return pos + 1
 
@@ -287,34 +308,37 @@ def select_lanes(f: FunctionCompiler, pos: int, op: str) -> int:
     for reg in (x, y, z):
         f.xdrop(reg)
     d = f.xtmp()
-    f.out += INSTRUCTIONS[op].rr[y << 8 | d << 4 | x] + imm8(z << 4)
+    f.out += f.isa[op].rr[y << 8 | d << 4 | x] + imm8(z << 4)
     f.push_xmm(V128, d)
     return pos
 
 
-def _shift_rows() -> dict[str, Handler]:
+def _shift_rows(isa: InstructionSet) -> dict[str, Handler]:
     rows: dict[str, Handler] = {}
     for bits, shape, lane in ((16, "i16x8", "w"), (32, "i32x4", "d"), (64, "i64x2", "q")):
         for name, x86 in (("shl", "psll"), ("shr_s", "psra"), ("shr_u", "psrl")):
             text = f"{x86}{lane} d x u"
             if x86 + lane == "psraq":
                 text = "ones t; psllq t t 63; psrlq t t u; psrlq d x u; pxor d d t; psubq d d t"
-            rows[f"{shape}.{name}"] = (shift, (name, bits, _recipe(text)))
+            rows[f"{shape}.{name}"] = (shift, (name, bits, _recipe(isa, text)))
     by_words = "punpcklbw d x x; punpckhbw t x x; {0} d d u; {0} t t u; {1} d d t"
     for name, text in (
         # What crosses from one byte of a word to the other is masked out.
-        ("shl", "psllw d x u; ones t; psllw t t u; pbroadcastb t t; pand d d t"),
+        ("shl", "psllw d x u; ones t; psllw t t u; zero u; pshufb t t u; pand d d t"),
         ("shr_s", by_words.format("psraw", "packsswb")),
         ("shr_u", by_words.format("psrlw", "packuswb")),
     ):
-        rows[f"i8x16.{name}"] = (shift, (name, 8, _recipe(text)))
+        rows[f"i8x16.{name}"] = (shift, (name, 8, _recipe(isa, text)))
     return rows
 
 
-def _rows() -> dict[str, Handler]:
-    table = INSTRUCTIONS
-    rows: dict[str, Handler] = {name: (cook, _recipe(text)) for name, text in RECIPES.items()}
-    rows.update(_shift_rows())
+def rows_of(isa: InstructionSet) -> dict[str, Handler]:
+    """The vector instructions without memory operands."""
+    table = isa.table
+    rows: dict[str, Handler] = {
+        name: (cook, _recipe(isa, text)) for name, text in recipes(isa.features).items()
+    }
+    rows.update(_shift_rows(isa))
     rows["v128.any_true"] = (any_true, None)
     for shape, lane in (("i8x16", "b"), ("i16x8", "w"), ("i32x4", "d"), ("i64x2", "q")):
         rows[f"{shape}.all_true"] = (all_true, table[f"pcmpeq{lane}"].rr)
@@ -323,15 +347,15 @@ def _rows() -> dict[str, Handler]:
     rows["i32x4.bitmask"] = (bitmask, table["movmskps"].rr)
     rows["i64x2.bitmask"] = (bitmask, table["movmskpd"].rr)
     rows["i8x16.shuffle"] = (shuffle, None)
-    for shape, move, lane in (
-        ("i8x16", "movd_to", "b"),
-        ("i16x8", "movd_to", "w"),
-        ("i32x4", "movd_to", "d"),
-        ("i64x2", "movq_to", "q"),
-        ("f32x4", "", "d"),
-        ("f64x2", "", "q"),
+    for shape, move, size in (
+        ("i8x16", "movd_to", 1),
+        ("i16x8", "movd_to", 2),
+        ("i32x4", "movd_to", 4),
+        ("i64x2", "movq_to", 8),
+        ("f32x4", "", 4),
+        ("f64x2", "", 8),
     ):
-        rows[f"{shape}.splat"] = (splat, (move, f"pbroadcast{lane}"))
+        rows[f"{shape}.splat"] = (splat, (move, size))
     for name, op, extend, type_ in (
         ("i8x16.extract_lane_s", "pextrb", "movsx8_32", I32),
         ("i8x16.extract_lane_u", "pextrb", "", I32),
@@ -351,8 +375,6 @@ def _rows() -> dict[str, Handler]:
         ("i32x4", "blendvps"),
         ("i64x2", "blendvpd"),
     ):
-        rows[f"{shape}.relaxed_laneselect"] = (select_lanes, op)
+        if isa.has(op):
+            rows[f"{shape}.relaxed_laneselect"] = (select_lanes, op)
     return rows
-
-
-ROWS: dict[str, Handler] = _rows()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["RECIPES"]
+from typing import Final
 
-_NOT = "; ones t; pxor d d t"
-_LANES = (("i8x16", "b"), ("i16x8", "w"), ("i32x4", "d"), ("i64x2", "q"))
-_FLOATS = (("f32x4", "ps", "d", 10, 31), ("f64x2", "pd", "q", 13, 63))
+__all__ = ["recipes"]
 
-RECIPES: dict[str, str] = {
+_NOT: Final = "; ones t; pxor d d t"
+_LANES: Final = (("i8x16", "b"), ("i16x8", "w"), ("i32x4", "d"), ("i64x2", "q"))
+_FLOATS: Final = (("f32x4", "ps", "d", 10, 31), ("f64x2", "pd", "q", 13, 63))
+
+_RECIPES: Final[dict[str, str]] = {
     "v128.not": "ones t; pxor d x t",
     "v128.and": "pand d x y",
     "v128.andnot": "pandn d y x",
@@ -160,8 +162,16 @@ def _floats() -> dict[str, str]:
     return rows
 
 
-for _name in ("trunc_f32x4_u", "trunc_f64x2_u_zero"):
-    RECIPES[f"i32x4.relaxed_{_name}"] = RECIPES[f"i32x4.{_name.replace('trunc', 'trunc_sat')}"]
-RECIPES.update(_integers())
-RECIPES.update(_widening())
-RECIPES.update(_floats())
+def recipes(features: frozenset[str]) -> dict[str, str]:
+    """The recipes for a processor with these features, by mnemonic."""
+    rows = {**_RECIPES, **_integers(), **_widening(), **_floats()}
+    for name in ("trunc_f32x4_u", "trunc_f64x2_u_zero"):
+        rows[f"i32x4.relaxed_{name}"] = rows[f"i32x4.{name.replace('trunc', 'trunc_sat')}"]
+    for shape, _ in _LANES:
+        # Where there is an instruction that looks at the top bits, simd.py has it.
+        rows.setdefault(f"{shape}.relaxed_laneselect", rows["v128.bitselect"])
+    if "fma" not in features:
+        for shape, s, *_ in _FLOATS:
+            rows[f"{shape}.relaxed_madd"] = f"mul{s} d x y; add{s} d d z"
+            rows[f"{shape}.relaxed_nmadd"] = f"mul{s} d x y; sub{s} d z d"
+    return rows

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from jitwasm.backend.baseline.assembler import INSTRUCTIONS, VMCTX
-from jitwasm.backend.baseline.function import STORES, FunctionCompiler, Handler
+from jitwasm.backend.baseline.function import FunctionCompiler, Handler
 from jitwasm.backend.baseline.operands import (
     CONST,
     F32,
     F64,
-    FRAME_STORE,
     I32,
     I64,
     KIND,
@@ -19,9 +20,8 @@ from jitwasm.backend.baseline.operands import (
 
 __all__ = ["ROWS"]
 
-_MOV64 = INSTRUCTIONS["mov64"].rr
-_LOADS = [INSTRUCTIONS[n].rb for n in ("mov32", "mov64", "load_f32", "load_f64", "load_v128")]
-_MOV64_RB = INSTRUCTIONS["mov64"].rb
+_MOV64: Final = INSTRUCTIONS["mov64"].rr
+_MOV64_RB: Final = INSTRUCTIONS["mov64"].rb
 
 
 def drop(f: FunctionCompiler, pos: int, row: None) -> int:
@@ -56,12 +56,12 @@ def _assign(f: FunctionCompiler, local: int, operand: int) -> None:
         f.store(home, operand)
     elif type_ < 2:
         reg = f.reg(operand)
-        f.out += FRAME_STORE[type_][home << 4 | reg]
+        f.out += f.isa.frame_store[type_][home << 4 | reg]
         if kind != REG:
             f.drop(reg)
     else:
         reg = f.xreg(operand)
-        f.out += FRAME_STORE[type_][home << 4 | reg]
+        f.out += f.isa.frame_store[type_][home << 4 | reg]
         if kind != 2:
             f.xdrop(reg)
 
@@ -106,7 +106,7 @@ def global_get(f: FunctionCompiler, pos: int, row: None) -> int:
     else:
         reg = f.xtmp()
         f.push_xmm(type_, reg)
-    f.out += _LOADS[type_][(disp << 4 | base) << 4 | reg]
+    f.out += f.isa.loads[type_][(disp << 4 | base) << 4 | reg]
     return pos
 
 
@@ -116,7 +116,7 @@ def global_set(f: FunctionCompiler, pos: int, row: None) -> int:
     operand = f.stack.pop()
     reg = f.reg(operand) if type_ < 2 else f.xreg(operand)
     base, disp = _cell(f, globalidx)
-    f.out += STORES[type_][(disp << 4 | base) << 4 | reg]
+    f.out += f.isa.stores[type_][(disp << 4 | base) << 4 | reg]
     f.drop(base)
     if type_ < 2:
         f.drop(reg)
@@ -142,7 +142,7 @@ def float_const(f: FunctionCompiler, pos: int, row: tuple[int, int]) -> int:
     return pos + size
 
 
-ROWS: dict[str, Handler] = {
+ROWS: Final[dict[str, Handler]] = {
     "drop": (drop, None),
     "local.get": (local_get, None),
     "local.set": (local_set, None),
