@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from jitwasm.backend.baseline import compiler
-from jitwasm.backend.baseline.compiler import BaselineCompiler, Unsupported
+from jitwasm.backend.baseline.compiler import BaselineCompiler
 from jitwasm.config import Config
 from jitwasm.errors import CompileError
 from jitwasm.frontend import checker
@@ -43,10 +43,7 @@ def code(info: ModuleInfo, bodies: list[FunctionBody], features: frozenset[str])
     compile_ = BaselineCompiler(info, False, instruction_rows(), features).compile
     digest = hashlib.sha256()
     for body in bodies:
-        try:
-            digest.update(compile_(body.funcidx, body.body))
-        except Unsupported as reason:
-            digest.update(str(reason).encode())
+        digest.update(compile_(body.funcidx, body.body))
     return digest.hexdigest()
 
 
@@ -57,12 +54,16 @@ def judgements(info: ModuleInfo, bodies: list[FunctionBody]) -> Iterator[str]:
     source = random.Random(5)
     for body in bodies:
         for mutant in mutants(body, source, MUTANTS // len(bodies) + 1):
-            try:
-                validator.validate(mutant)
-            except CompileError as error:
-                yield f"{error!r}"
-            else:
-                yield compiler.compile(mutant.funcidx, mutant.body).hex()
+            error = refusal(validator, mutant)
+            yield error or compiler.compile(mutant.funcidx, mutant.body).hex()
+
+
+def refusal(validator: Validator, body: FunctionBody) -> str:
+    try:
+        validator.validate(body)
+    except CompileError as error:
+        return repr(error)
+    return ""
 
 
 def main() -> None:

@@ -62,19 +62,7 @@ def same_mnemonic(found: str, wanted: str) -> bool:
 
 def is_three_operand(name: str) -> bool:
     spec = INSTRUCTIONS[name].spec
-    if not spec.map or spec.digit >= 0:
-        return False
-    two = ("load_", "store_", "mova", "movd", "movq", "ucomi", "cvtt")
-    listed = {n for n, _, m, _ in ENCODINGS if n.startswith(two)} | TWO_OPERAND_VECTORS
-    return name not in listed
-
-
-TWO_OPERAND_VECTORS = frozenset(
-    "sqrtps sqrtpd roundps roundpd pabsb pabsw pabsd pmovsxbw pmovsxwd pmovsxdq pmovzxbw pmovzxwd "
-    "pmovzxdq pshufd cvtdq2ps cvtdq2pd cvttps2dq cvttpd2dq cvtps2pd cvtpd2ps ptest pmovmskb "
-    "movmskps movmskpd pbroadcastb pbroadcastw pbroadcastd pbroadcastq pextrb pextrw pextrd "
-    "pextrq".split()
-)
+    return bool(spec.map) and spec.digit < 0 and spec.sources == 2
 
 
 @pytest.mark.parametrize(("name", "mnemonic"), ROWS)
