@@ -1,8 +1,9 @@
 """Which instructions code may use, and in which encodings: by the features of the processor.
 
-The floor (`processor.FLOOR`) is x86-64-v2: SSE4.2, SSSE3 and POPCNT, which processors have had since 2009 and current
-distributions demand. Below it vectors would need sequences for most of their instructions; such
-machines, and emulators of them, are left to LLVM. Above it each feature counts by itself:
+The floor (`processor.FLOOR`) is x86-64-v2: SSE4.2, SSSE3 and POPCNT, which processors have had since
+2009 and current distributions demand. Below it vectors would need sequences for most of their
+instructions; such machines, and emulators of them, are left to LLVM. Above it each feature counts
+by itself:
 
     avx     three operands instead of two; without it the table's VEX encodings are written as
             they were before, with a move where the target is no source (`Spec.legacy`)

@@ -10,11 +10,12 @@ import pytest
 
 pytest.importorskip("wasmtime", reason="the assembler of module texts (test extra)")
 
-from jitwasm import tiers
+from jitwasm import tierchoice, tiers
 from jitwasm.backend.baseline.compiler import BaselineCompiler
-from jitwasm.backend.baseline.isa import ALL_FEATURES, instruction_set
+from jitwasm.backend.baseline.isa import instruction_set
+from jitwasm.backend.processor import FEATURES, cpu_features
 from jitwasm.frontend.opcodes import OPCODES
-from jitwasm.tiers import cpu_features, instruction_rows
+from jitwasm.tiers import instruction_rows
 from tests.property.test_validator import FORMS, parse
 from tests.spec.suite import find_suite
 from tests.support.corpus import CORPUS, binary
@@ -94,7 +95,7 @@ def everything() -> list[bytes]:
 
 @pytest.mark.parametrize(
     "features",
-    [NONE, AVX, ALL_FEATURES - {"avx2"}, frozenset({"bmi1", "lzcnt"})],
+    [NONE, AVX, FEATURES - {"avx2"}, frozenset({"bmi1", "lzcnt"})],
     ids=["none", "avx", "no avx2", "bmi1 and lzcnt"],
 )
 def test_no_instruction_needs_a_feature_that_is_missing(
@@ -154,11 +155,12 @@ def test_two_operand_forms_compute_what_three_operand_forms_do() -> None:
             ), (name, target, first, second)
 
 
-@pytest.fixture(params=[NONE, AVX, ALL_FEATURES - {"bmi2", "fma"}], ids=["none", "avx", "no bmi2"])
+@pytest.fixture(params=[NONE, AVX, FEATURES - {"bmi2", "fma"}], ids=["none", "avx", "no bmi2"])
 def features(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> frozenset[str]:
     """Modules are compiled for a processor with these features only."""
     found = frozenset(request.param) & cpu_features()
-    monkeypatch.setattr(tiers, "cpu_features", lambda: found)
+    for module in (tiers, tierchoice):
+        monkeypatch.setattr(module, "cpu_features", lambda: found)
     return found
 
 
