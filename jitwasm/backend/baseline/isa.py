@@ -1,7 +1,7 @@
 """Which instructions code may use, and in which encodings: by the features of the processor.
 
-The floor (`processor.FLOOR`) is x86-64-v2: SSE4.2, SSSE3 and POPCNT, which processors have had since
-2009 and current distributions demand. Below it vectors would need sequences for most of their
+The floor (`processor.FLOOR`) is x86-64-v2: SSE4.2, SSSE3 and POPCNT, which processors have had
+since 2009 and current distributions demand. Below it vectors would need sequences for most of their
 instructions; such machines, and emulators of them, are left to LLVM. Above it each feature counts
 by itself:
 
