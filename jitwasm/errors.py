@@ -106,17 +106,21 @@ class Frame:
         name: its name from the name section or an export, or None.
         module: the module's name from the name section, or None.
         code_offset: bytes of machine code from the function's start.
+        offset: byte offset in the module of the instruction, where known: in code that LLVM has
+            optimised it is not.
     """
 
     funcidx: int
     name: str | None
     module: str | None
     code_offset: int
+    offset: int | None = None
 
     def __str__(self) -> str:
         name = self.name or "<unnamed>"
         place = f"{self.module}.{name}" if self.module else name
-        return f"{place} (wasm-function[{self.funcidx}])"
+        where = "" if self.offset is None else f":0x{self.offset:x}"
+        return f"{place} (wasm-function[{self.funcidx}]{where})"
 
 
 class Trap(WasmError, builtins.RuntimeError):

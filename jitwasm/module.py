@@ -6,12 +6,13 @@ share it. The public `Module` (pipeline.py) is a compiled module that can also b
 
 from __future__ import annotations
 
+import importlib
 import threading
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Protocol
+from functools import cached_property, partial
+from typing import Any, Protocol
 
 from jitwasm.abi import function_symbol
 from jitwasm.backend.native import CodeImage, FrameInfo, native
@@ -191,7 +192,7 @@ class CompiledModule:
             if self._image is None:
                 if self.config.tier != "optimized":
                     native().provide_helpers()
-                describe, lazy = partial(_describe, self.info), self._parts.lazy
+                describe, lazy = _Describer(self._parts).function, self._parts.lazy
                 if lazy is not None:
                     self._image = lazy.image(describe)
                 else:
@@ -243,15 +244,34 @@ _KINDS: dict[type, str] = {
 }
 
 
-def _describe(info: ModuleInfo, symbol: str) -> FrameInfo | None:
-    """What a traceback says about the function of a symbol `f<idx>`.
+class _Describer:
+    """Tells what a traceback says about a module's functions.
 
-    Not a method: the image would hold its module then, which holds the image.
+    It does not know the module: the image would hold it then, and it holds the image.
     """
-    if not symbol[1:].isdecimal():
-        return None
-    funcidx = int(symbol[1:])
-    return FrameInfo(funcidx, info.function_name(funcidx), info.names.module)
+
+    def __init__(self, parts: ModuleParts) -> None:
+        self._info = parts.info
+        self._data = parts.data
+        self._config = parts.config
+
+    def function(self, symbol: str) -> FrameInfo | None:
+        """About the function of a symbol `f<idx>`."""
+        if not symbol[1:].isdecimal():
+            return None
+        funcidx, info = int(symbol[1:]), self._info
+        locate = partial(self._locate, funcidx)
+        return FrameInfo(funcidx, info.function_name(funcidx), info.names.module, locate)
+
+    def _locate(self, funcidx: int, at: int) -> int | None:
+        found: int | None = self._positions.find(funcidx, at)
+        return found
+
+    @cached_property
+    def _positions(self) -> Any:
+        # Not at import: it brings compilers, and most programs never ask.
+        positions = importlib.import_module("jitwasm.positions")
+        return positions.Positions(self._data, self._info, self._config)
 
 
 def _described(

@@ -21,6 +21,7 @@ PACKAGE = ROOT / "jitwasm"
 
 LEAVES = ("types", "trapcodes", "errors", "config", "abi", "libcalls", "ir", "diskcache", "version")
 PIPELINE = (
+    "positions",
     "aot",
     "codecache",
     "compilation",

@@ -41,11 +41,14 @@ class FrameInfo:
         funcidx: the function's index in its module.
         name: its name, or None.
         module: the module's name, or None.
+        locate: the module offset of the instruction that a place in the code, in bytes from the
+            function's start, comes from; for code without unwind tables.
     """
 
     funcidx: int
     name: str | None = None
     module: str | None = None
+    locate: Callable[[int], int | None] | None = None
 
 
 def _nameless(symbol: str) -> None:
@@ -74,6 +77,15 @@ class ImageMap:
     def symbols(self) -> dict[str, int]:
         """The addresses of global symbols."""
         return self.find_symbols()
+
+    def has_unwind_tables(self, pc: int) -> bool:
+        """Whether the code at `pc` comes from LLVM."""
+        return any(
+            address <= pc < address + obj.sections[index].size
+            for obj, places in self.objects
+            if any(section.unwinding for section in obj.sections)
+            for index, address in places.items()
+        )
 
     def function_at(self, pc: int) -> tuple[str, int] | None:
         """The symbol of the function whose code holds `pc`, and its address."""

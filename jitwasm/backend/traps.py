@@ -62,7 +62,10 @@ def find_frames(maps: Sequence[ImageMap], noted: bytes) -> list[Frame]:
         found = image.function_at(pc)
         info = image.describe(found[0]) if found else None
         if found and info:
-            frames.append(Frame(info.funcidx, info.name, info.module, pc - found[1]))
+            at, offset = pc - found[1], None
+            if info.locate is not None and not image.has_unwind_tables(pc):
+                offset = info.locate(at)
+            frames.append(Frame(info.funcidx, info.name, info.module, at, offset))
             if len(frames) == MAX_FRAMES:
                 break
     return frames

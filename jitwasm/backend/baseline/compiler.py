@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cache
 from typing import Final
@@ -20,7 +21,7 @@ from jitwasm.backend.baseline import (
 )
 from jitwasm.backend.baseline.allocator import Unsupported
 from jitwasm.backend.baseline.fuel import Meter, run_metered
-from jitwasm.backend.baseline.function import FunctionCompiler, Handler
+from jitwasm.backend.baseline.function import TRAP_BYTES, FunctionCompiler, Handler
 from jitwasm.backend.baseline.isa import InstructionSet, instruction_set
 from jitwasm.backend.baseline.operands import CONST, I32, PAYLOAD
 from jitwasm.backend.baseline.program import Declarations, InstructionRow, Program
@@ -133,6 +134,10 @@ class BaselineCompiler:
             _run_recording(f, pos, positions)
         result = f.finish()
         if positions is not None:
+            places = [at for at, _ in positions]
+            for i, (jump, _) in enumerate(f.traps):
+                cause = positions[bisect_right(places, jump) - 1][1]
+                positions.append((f.stubs + TRAP_BYTES * i, cause))
             positions[:] = [(at + f.head, pos) for at, pos in positions]
         return result
 

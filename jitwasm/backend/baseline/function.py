@@ -47,6 +47,7 @@ __all__ = [
     "IF",
     "JCC_UNKNOWN",
     "LOOP",
+    "TRAP_BYTES",
     "Frame",
     "FunctionCompiler",
     "Handler",
@@ -118,6 +119,7 @@ class FunctionCompiler(Allocator):
         tails: the same for tail calls: what follows once the frame has gone.
         exits: jumps to the epilogue, once the body has been compiled.
         head: length of the prologue, likewise.
+        stubs: where the code of `traps` begins, without the prologue.
     """
 
     def __init__(self, program: Program, funcidx: int, code: bytes) -> None:
@@ -135,6 +137,7 @@ class FunctionCompiler(Allocator):
         self.tails: list[tuple[int, bytes]] = []
         self.exits: list[int] = []
         self.head: int = 0
+        self.stubs: int = 0
 
     # -- immediates ------------------------------------------------------------------------------
 
@@ -302,6 +305,7 @@ class FunctionCompiler(Allocator):
         for at, transfer in self.tails:
             self.patch(at)
             out += leave + transfer
+        self.stubs = len(out)
         for at, code in self.traps:
             self.patch(at)
             out += trap_instruction(code)
@@ -323,6 +327,9 @@ class FunctionCompiler(Allocator):
 
 
 Handler = tuple[Any, Any]
+
+
+TRAP_BYTES: Final = 4
 
 
 def trap_instruction(code: int) -> bytes:
