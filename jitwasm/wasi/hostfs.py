@@ -95,9 +95,7 @@ class HostFile(Descriptor):
         self._writable = writable
         mode = os.fstat(fd).st_mode
         self._is_pipe = stat.S_ISFIFO(mode)
-        self.filetype = filetype_of(mode)
-        if self.filetype is FileType.UNKNOWN:  # a pipe, which WASI has no name for
-            self.filetype = FileType.CHARACTER_DEVICE
+        self.filetype = filetype_of(mode)  # of a pipe UNKNOWN: WASI has no name for it
 
     def read(self, buffers: Sequence[memoryview]) -> int:
         self._await(select.POLLIN)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import codecs
 import io
+import os
 from collections.abc import Callable, Sequence
 from typing import IO, Any, cast
 
-from jitwasm.wasi.abi import FileType, Rights, WasiError
+from jitwasm.wasi.abi import Rights, WasiError
 from jitwasm.wasi.descriptors import CHANGING, Descriptor
 from jitwasm.wasi.hostfs import HostFile, first_bytes
 
@@ -34,8 +35,6 @@ _STREAM_RIGHTS = (
 class _FileInput(Descriptor):
     """A stream that a file object reads straight into linear memory."""
 
-    filetype = FileType.CHARACTER_DEVICE
-
     def __init__(self, fill: Callable[[memoryview], int | None]) -> None:
         super().__init__(_STREAM_RIGHTS & ~Rights.FD_WRITE, Rights(0))
         self._fill = fill
@@ -54,8 +53,6 @@ class _FileInput(Descriptor):
 
 class _FileOutput(Descriptor):
     """A stream that a binary file object writes straight from linear memory."""
-
-    filetype = FileType.CHARACTER_DEVICE
 
     def __init__(self, sink: IO[bytes]) -> None:
         super().__init__(_STREAM_RIGHTS & ~Rights.FD_READ, Rights(0))
@@ -78,8 +75,6 @@ class _FileOutput(Descriptor):
 
 class _Input(Descriptor):
     """A stream that is read from a function."""
-
-    filetype = FileType.CHARACTER_DEVICE
 
     def __init__(self, read: Callable[[int], bytes]) -> None:
         super().__init__(_STREAM_RIGHTS & ~Rights.FD_WRITE, Rights(0))
@@ -105,8 +100,6 @@ class _Input(Descriptor):
 class _Output(Descriptor):
     """A stream that is written to a function."""
 
-    filetype = FileType.CHARACTER_DEVICE
-
     def __init__(self, write: Callable[[bytes], object]) -> None:
         super().__init__(_STREAM_RIGHTS & ~Rights.FD_READ, Rights(0))
         self._push = write
@@ -122,8 +115,8 @@ def _inherited(fd: int, missing: Rights) -> Descriptor:
     stream = HostFile(fd, close=False)
     # Its time stamps and its size are no business of a program that was given a stream.
     stream.rights &= ~(CHANGING & ~Rights.FD_WRITE | missing)
-    if stream.filetype is FileType.CHARACTER_DEVICE:
-        # Without seek and tell, C libraries take a character device for a terminal.
+    if os.isatty(fd):
+        # By this C libraries know a terminal: a character device without seek and tell.
         stream.rights &= ~(Rights.FD_SEEK | Rights.FD_TELL)
     return stream
 

@@ -50,7 +50,7 @@ def tree(folder: Path) -> dict[str, bytes | str]:
     return found
 
 
-@pytest.mark.parametrize("name", ["files", "echo", "poll", "cat"])
+@pytest.mark.parametrize("name", ["files", "details", "echo", "poll", "cat"])
 @pytest.mark.parametrize("where", ["real folder", "folder in memory"])
 def test_program_behaves_as_under_wasmtime(name: str, where: str, tmp_path: Path) -> None:
     binary = wasi_program(GUESTS / f"{name}.c")

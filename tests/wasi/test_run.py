@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import pty
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -234,3 +235,38 @@ def test_the_limit_is_for_all_memories_of_an_instance() -> None:
 def test_folders_in_memory_have_names_that_make_sense(folder: dict[str, bytes]) -> None:
     with pytest.raises(ValueError):
         jitwasm.Wasi(dirs={"/": folder})
+
+
+TERMINALS = """
+(module
+  (import "wasi_snapshot_preview1" "fd_fdstat_get" (func $stat (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 1)
+  ;; 1 if the descriptor is one by which C libraries know a terminal.
+  (func $terminal (param i32) (result i32)
+    (drop (call $stat (local.get 0) (i32.const 0)))
+    (i32.and (i32.eq (i32.load8_u (i32.const 0)) (i32.const 2))
+      (i64.eqz (i64.and (i64.load (i32.const 8)) (i64.const 0x24)))))
+  (func (export "_start")
+    (call $exit (i32.or (call $terminal (i32.const 0))
+      (i32.or (i32.shl (call $terminal (i32.const 1)) (i32.const 1))
+        (i32.shl (call $terminal (i32.const 2)) (i32.const 2)))))))
+"""
+
+
+def test_only_a_terminal_is_one() -> None:
+    program = wat(TERMINALS)
+    streams = [(None, None), (b"data", io.BytesIO()), (lambda size: b"", lambda data: None)]
+    for stdin, out in streams:
+        assert jitwasm.run_wasi(program, stdin=stdin, stdout=out, stderr=out).returncode == 0
+    reading, writing = os.pipe()
+    null = os.open(os.devnull, os.O_RDWR)
+    terminal, other_end = pty.openpty()
+    try:
+        done = jitwasm.run_wasi(program, stdin=reading, stdout=writing, stderr=null)
+        assert done.returncode == 0
+        done = jitwasm.run_wasi(program, stdin=other_end, stdout=other_end, stderr=null)
+        assert done.returncode == 3
+    finally:
+        for fd in (reading, writing, null, terminal, other_end):
+            os.close(fd)
