@@ -4,6 +4,7 @@
     python -m tests.fuzz bytes DIR        mutated bytes through the decoder and the validator
     python -m tests.fuzz check FILE       one module again
     python -m tests.fuzz reduce FILE      make a finding small
+    python -m tests.fuzz hostile          modules that are hard to compile: time and memory
 
 docs/contributing.md tells more.
 """

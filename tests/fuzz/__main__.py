@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.fuzz.campaign import Campaign, Worker, request_of
 from tests.fuzz.check import Finding, check
 from tests.fuzz.decoding import Decoding
+from tests.fuzz.hostile import SHAPES, WAYS, table
 from tests.fuzz.modules import Generated
 from tests.fuzz.tiers import TIERS
 from tests.support.wat import wat
@@ -26,6 +27,10 @@ def main(arguments: list[str] | None = None) -> int:
     decode.add_argument("folder", type=Path, help="keeps findings, and where to go on")
     decode.add_argument("--count", type=int, help="how many inputs, all runs together")
     decode.add_argument("--seed", type=int, default=0)
+    hostile = commands.add_parser("hostile", help="the table of modules that are hard to compile")
+    hostile.add_argument("--shape", action="append", choices=list(SHAPES))
+    hostile.add_argument("--way", action="append", choices=WAYS)
+    hostile.add_argument("--seconds", type=int, default=60, help="CPU time for each entry")
     for name, text in (("check", "one module again"), ("reduce", "make a finding small")):
         one = commands.add_parser(name, help=text)
         one.add_argument("file", type=Path, help=".wasm or .wat")
@@ -44,6 +49,9 @@ def main(arguments: list[str] | None = None) -> int:
         return int(Campaign(options.folder).run(options.first, options.count) > 0)
     if options.command == "bytes":
         return int(Decoding(options.folder).run(options.count, options.seed) > 0)
+    if options.command == "hostile":
+        table(options.shape or list(SHAPES), options.way or WAYS, options.seconds)
+        return 0
     module = Generated(_read(options.file), "file", options.nans)
     if options.command == "reduce":
         from tests.fuzz.reduction import reduce

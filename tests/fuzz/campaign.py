@@ -143,7 +143,7 @@ class Campaign:
         try:
             while end is None or seed < end:
                 answer = worker.ask({"seed": str(seed)})
-                kind = (answer.origin or "none").partition(" ")[0]
+                kind = (answer.origin or "none").partition(" ")[0].rstrip(",")
                 state["modules"][kind] = state["modules"].get(kind, 0) + 1
                 if answer.findings:
                     found += 1

@@ -121,11 +121,18 @@ def _engine_with_gc() -> wasmtime.Engine:
 
 @dataclass
 class Decoding:
-    """A run over many inputs; `folder` keeps its state and what it finds."""
+    """A run over many inputs; `folder` keeps its state and what it finds.
+
+    Attributes:
+        pool, refused: the valid inputs that mutants come from, and others with a new kind of error.
+        kinds: the kinds of errors so far.
+        done, valid, problems: counts.
+    """
 
     folder: Path
     pool: list[bytes] = field(default_factory=list)
-    kinds: set[tuple[Any, ...]] = field(default_factory=set)
+    refused: list[bytes] = field(default_factory=list)
+    kinds: set[tuple[str, ...]] = field(default_factory=set)
     done: int = 0
     valid: int = 0
     problems: int = 0
@@ -156,7 +163,10 @@ class Decoding:
     def _batch(self, source: random.Random) -> None:
         with _Current(self.folder / "current.wasm") as current:
             for _ in range(BATCH):
-                data = mutate(source, source.choice(self.pool), source.choice(self.pool))
+                # What is refused already is refused for that, mostly.
+                refused = self.refused and source.random() < 0.2
+                parent = source.choice(self.refused if refused else self.pool)
+                data = mutate(source, parent, source.choice(self.pool))
                 data = data[:MAX_INPUT]
                 current.note(data)
                 self._one(data, source)
@@ -178,26 +188,35 @@ class Decoding:
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         if found is None:
             self.valid += 1
-        kind = (found[0], re.sub(r"0x[0-9a-f]+|\d+", "", found[1])[:60]) if found else ("valid",)
+        kind = _kind(found)
+        pool = self.pool if found is None else self.refused
         is_new = kind not in self.kinds
         self.kinds.add(kind)
-        if is_new or (found is None and source.random() < 0.02):
-            if len(self.pool) < POOL:
-                self.pool.append(data)
+        if is_new or (found is None and source.random() < 0.05):
+            if len(pool) < POOL:
+                pool.append(data)
             else:
-                self.pool[source.randrange(len(self.pool))] = data
+                pool[source.randrange(len(pool))] = data
 
     def _load(self) -> None:
         path = self.folder / "state.pickle"
         if path.exists():
             kept = pickle.loads(path.read_bytes())
-            self.pool, self.kinds, self.done, self.valid, self.problems = kept
+            self.pool, self.refused, self.kinds, self.done, self.valid, self.problems = kept
         else:
             self.pool = [data for data in seed_modules().values() if len(data) < 1500]
 
     def _save(self) -> None:
-        kept = (self.pool, self.kinds, self.done, self.valid, self.problems)
+        kept = (self.pool, self.refused, self.kinds, self.done, self.valid, self.problems)
         (self.folder / "state.pickle").write_bytes(pickle.dumps(kept))
+
+
+def _kind(found: Verdict) -> tuple[str, ...]:
+    """What errors are told apart by: not by numbers and names."""
+    if found is None:
+        return ("valid",)
+    text = re.sub(r"'.*'|\(.*\)|0x[0-9a-f]+|\d+", "", found[1].partition(", in function")[0])
+    return found[0], text[:60]
 
 
 class _Current:

