@@ -96,12 +96,11 @@ class Config:
         limits: sizes beyond which a module is refused.
         tier: "optimized" compiles with LLVM; "baseline" with the one-pass compiler, an order of
             magnitude faster, to code of about half the speed (what it does not cover goes to LLVM
-            at level 0). "auto" optimises small modules, and compiles the functions of larger ones
-            with the one-pass compiler, those of large ones when they are first called.
-        tier_up: with "auto", what becomes of functions that were not optimised at once. In
-            "background" the hot ones are, as soon as they are found, and then all others; "hot"
-            leaves it at the hot ones, "never" at none. "early" is for tests: it optimises nothing
-            at once and everything in the background without waiting for it to get hot.
+            at level 0). "auto" compiles all modules with the one-pass compiler, functions of larger
+            ones when they are first called, and optimises what is worth it later: `tier_up`.
+        tier_up: with "auto", which functions are optimised, in the background. With "background"
+            the hot ones, as soon as they are found, and then all others; "hot" leaves it at the
+            hot ones, "never" at none. "early" is for tests: it does not wait for them to get hot.
         opt_level: of LLVM: 0 compiles fast, 1–3 optimise; None takes 2. With "auto", choosing a
             level chooses LLVM.
         fuel: units of fuel an instance starts with; when they are used up, its code traps with

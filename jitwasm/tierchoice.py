@@ -12,10 +12,6 @@ from jitwasm.version import __version__
 
 __all__ = ["Way", "baseline_fingerprint", "is_available", "way_of"]
 
-OPTIMIZED_CODE_BYTES = 20_000
-"""Code sections up to this size are optimised at once where the tier is "auto": LLVM takes about a
-second for them."""
-
 EAGER_BYTES = 64 << 10
 """Code sections up to this size are compiled at once where the tier is "auto"."""
 
@@ -25,13 +21,12 @@ by the latter when it is first called."""
 
 
 def way_of(start: CodeStart, config: Config) -> Way:
-    """What is small is worth LLVM's time at once; what is large, nobody waits for."""
+    """Nobody waits for LLVM, whose loading alone takes longer than most modules to compile."""
     if config.tier == "optimized" or not is_available():
         return "optimized"
     if config.tier == "baseline":
         return "baseline"
-    small = start.size <= OPTIMIZED_CODE_BYTES and config.tier_up != "early"
-    if config.opt_level is not None or small:
+    if config.opt_level is not None:
         return "optimized"
     return "baseline" if start.size <= EAGER_BYTES else "lazy"
 

@@ -129,7 +129,8 @@ def test_pickles_without_compiling_again(add: bytes, counted: list[int], protoco
 def test_unpickles_on_another_machine_by_compiling(
     add: bytes, counted: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pickled = pickle.dumps(jitwasm.Module(add, jitwasm.Config(cache=False)))
+    config = jitwasm.Config(tier="optimized", cache=False)
+    pickled = pickle.dumps(jitwasm.Module(add, config))
     calls = len(counted)
     monkeypatch.setattr(pipeline, "machine_fingerprint", lambda: "another machine")
     again = pickle.loads(pickled)

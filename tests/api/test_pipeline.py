@@ -170,10 +170,12 @@ def test_a_module_without_code(add: bytes) -> None:
     assert len(jitwasm.Instance(module).exports) == 0
 
 
-def test_small_modules_are_optimised_unless_told_otherwise(add: bytes) -> None:
+def test_modules_start_at_baseline_unless_a_level_is_chosen(add: bytes) -> None:
     by_default = jitwasm.Module(add).objects
-    assert by_default == jitwasm.Module(add, Config(opt_level=2)).objects
-    assert by_default != jitwasm.Module(add, Config(opt_level=0)).objects
+    assert by_default == jitwasm.Module(add, Config(tier="baseline")).objects
+    levels = [jitwasm.Module(add, Config(opt_level=level)).objects for level in (0, 2)]
+    assert levels[1] == jitwasm.Module(add, Config(tier="optimized")).objects
+    assert by_default != levels[0] != levels[1] != by_default
 
 
 def test_ir_is_verified_on_demand(add: bytes) -> None:

@@ -63,7 +63,6 @@ MODULE = """(module
 def make_all_lazy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let "auto" treat the smallest module like a large one."""
     monkeypatch.setattr(tierchoice, "EAGER_BYTES", 0)
-    monkeypatch.setattr(tierchoice, "OPTIMIZED_CODE_BYTES", 0)
 
 
 @pytest.fixture(params=CONFIGS)

@@ -49,14 +49,12 @@ WAYS = {
 @pytest.fixture(params=WAYS)
 def config(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Config:
     monkeypatch.setattr(tierchoice, "EAGER_BYTES", 0)
-    monkeypatch.setattr(tierchoice, "OPTIMIZED_CODE_BYTES", 0)
     return WAYS[request.param]
 
 
 @pytest.fixture
 def lazy(monkeypatch: pytest.MonkeyPatch) -> Config:
     monkeypatch.setattr(tierchoice, "EAGER_BYTES", 0)
-    monkeypatch.setattr(tierchoice, "OPTIMIZED_CODE_BYTES", 0)
     return WAYS["lazy"]
 
 
@@ -203,7 +201,7 @@ def test_it_is_saved_when_the_process_ends(tmp_path: Path, data: bytes) -> None:
         import sys
         import jitwasm
         from jitwasm import tierchoice
-        tierchoice.EAGER_BYTES = tierchoice.OPTIMIZED_CODE_BYTES = 0
+        tierchoice.EAGER_BYTES = 0
         module = jitwasm.Module(open(sys.argv[1], "rb").read())
         exports = jitwasm.Instance(module, {"host": {"twice": abs}}).exports
         print(exports.add(2, 3), "jitwasm.tiers" in sys.modules)
@@ -346,7 +344,6 @@ def test_an_entry_that_is_whole_but_nonsense_is_ignored(data: bytes, config: Con
 def test_an_entry_of_another_tier_is_ignored(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     assert jitwasm.Module(data).objects
     monkeypatch.setattr(tierchoice, "EAGER_BYTES", 0)
-    monkeypatch.setattr(tierchoice, "OPTIMIZED_CODE_BYTES", 0)
     assert not jitwasm.Module(data).objects
     use(jitwasm.Module(data))
 

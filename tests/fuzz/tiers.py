@@ -45,13 +45,13 @@ class Tier:
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:
         """Inside, small modules are compiled lazily, if that is the way."""
-        before = tierchoice.EAGER_BYTES, tierchoice.OPTIMIZED_CODE_BYTES
+        before = tierchoice.EAGER_BYTES
         if self.lazy:
-            tierchoice.EAGER_BYTES = tierchoice.OPTIMIZED_CODE_BYTES = 0
+            tierchoice.EAGER_BYTES = 0
         try:
             yield
         finally:
-            tierchoice.EAGER_BYTES, tierchoice.OPTIMIZED_CODE_BYTES = before
+            tierchoice.EAGER_BYTES = before
 
 
 def _config(**options: Any) -> jitwasm.Config:

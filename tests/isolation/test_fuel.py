@@ -176,8 +176,7 @@ def test_a_huge_length_costs_no_less(tier: str) -> None:
 
 
 def test_functions_compiled_when_they_are_first_called_are_charged(monkeypatch) -> None:
-    monkeypatch.setattr("jitwasm.tiers.EAGER_BYTES", 0)
-    monkeypatch.setattr("jitwasm.pipeline.OPTIMIZED_CODE_BYTES", 0)
+    monkeypatch.setattr("jitwasm.tierchoice.EAGER_BYTES", 0)
     module = jitwasm.Module(wat(PROGRAM), Config(fuel=100_000))
     assert not module.objects
     assert run(jitwasm.Instance(module), 2) == run(instance(PROGRAM, "level 2", 100_000), 2)
