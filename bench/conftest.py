@@ -36,6 +36,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--wasm", action="append", default=[], help="a module for the phases up to instantiation"
     )
+    group.addoption(
+        "--modules",
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="where the third-party modules of test_start.py are (JITWASM_BENCH_MODULES)",
+    )
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,10 @@ class Meter:
         self._group = f"{phase}:{detail}"
         self._info.update(phase=phase, detail=detail, engine=row, **info)
 
+    def note(self, **info: Any) -> None:
+        """Records more, after the measurement."""
+        self._benchmark().extra_info.update(info)
+
     def measure(
         self, once: Callable[[], Sample], *, least: int = 5, most: int = 50, warmup: int = 1
     ) -> None:

@@ -58,8 +58,7 @@ Written by `python -m bench.report` from results of {results.date}; do not edit.
 - compiler of the workloads: {machine.get("compiler", "unknown")}
 {engines}
 Times are medians. Work in compiled code is timed next to it, without the call into the engine;
-every result was checked before it was timed. What is not measured: start-up of the processes,
-memory use, other machines.
+every result was checked before it was timed. What is not measured: other machines.
 
 {noise}"""
 
@@ -215,6 +214,33 @@ Of a module that is compiled already.
 """
 
 
+def _start(table: Table) -> str:
+    lines = []
+    for job, rows in table.items():
+        cold = rows.get("wasmtime, no cache")
+        for row, item in rows.items():
+            ratio = f"{item.seconds / cold.seconds:.2f}" if cold else ""
+            lines.append(
+                [
+                    job,
+                    row,
+                    f"{item.info['ready'] * 1e3:,.0f} ms",
+                    f"{item.seconds * 1e3:,.0f} ms",
+                    ratio,
+                    f"{item.cpu * 1e3:,.0f} ms",
+                    f"{item.info['memory'] / 2**20:,.0f} MiB",
+                ]
+            )
+    return f"""## Starting
+
+In fresh processes, from the import of the engine on: until the module is ready, until its first
+result, and that by wasmtime without its cache; CPU time of all threads and peak memory of the whole
+process, the interpreter included. What is cached has run twice before.
+
+{_markdown(["job", "engine", "ready", "result", "ratio", "CPU", "memory"], lines)}
+"""
+
+
 _SECTIONS: dict[str, Callable[[Table], str]] = {
     "execute": _execute,
     "call": _calls,
@@ -233,6 +259,7 @@ _SECTIONS: dict[str, Callable[[Table], str]] = {
         "Bytes to executable code: elapsed time, and megabytes of code per second and core "
         "(CPU time of all threads).",
     ),
+    "start": _start,
     "stream": _stream,
     "instantiate": _instantiate,
 }

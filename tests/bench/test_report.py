@@ -77,3 +77,12 @@ def test_noise_probe_describes_the_machine() -> None:
     assert summary["spread"] >= 0
     assert summary["drift"] == 0
     assert all(isinstance(text, str) for text in probe.warnings())
+
+
+def test_starts_are_compared_with_wasmtimes_cold_one(tmp_path: Path) -> None:
+    rows = [
+        benchmark("start", "job", row, seconds, ready=seconds / 2, memory=50 << 20)
+        for row, seconds in (("jitwasm, cached", 0.1), ("wasmtime, no cache", 0.8))
+    ]
+    text = render(load([write(tmp_path / "a.json", *rows)]))
+    assert "| job | jitwasm, cached | 50 ms | 100 ms | 0.12 | 100 ms | 50 MiB |" in text
