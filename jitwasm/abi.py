@@ -50,6 +50,7 @@ __all__ = [
     "Struct",
     "VMLayout",
     "call_conv",
+    "entry_symbol",
     "function_symbol",
 ]
 
@@ -450,3 +451,9 @@ class VMLayout:
 def function_symbol(funcidx: int) -> str:
     """The symbol of a function in IR and objects, imported or defined."""
     return f"f{funcidx}"
+
+
+def entry_symbol(funcidx: int) -> str:
+    """The symbol of the version of a function that begins at a loop (on-stack replacement). It
+    takes the environment only: the locals are in the overflow area, one in each slot."""
+    return f"o{funcidx}"

@@ -87,6 +87,7 @@ class FunctionIR:
         fn_ir: LLVM function type of its own definition.
         body_size: bytes of wasm code, the measure of cost.
         universal: whether it is defined with the universal prototype.
+        entered: whether it is the version that begins at a loop, defined as `@o<funcidx>`.
         loops: how many loops it has.
     """
 
@@ -97,6 +98,7 @@ class FunctionIR:
     fn_ir: str
     body_size: int
     universal: bool = False
+    entered: bool = False
     loops: int = 0
 
     @property

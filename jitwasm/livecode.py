@@ -10,6 +10,7 @@ long as the module's image, since threads may be running it.
 from __future__ import annotations
 
 import bisect
+import ctypes
 import functools
 import importlib
 import threading
@@ -17,10 +18,12 @@ import time
 import weakref
 from array import array
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from jitwasm.abi import function_symbol
+from jitwasm.abi import entry_symbol, function_symbol
+from jitwasm.backend.baseline.entrymark import ENTRY_MARK
 from jitwasm.backend.baseline.stubs import LAZY, STUB, stub_code
 from jitwasm.backend.native import CodeImage, FrameInfo, native
 from jitwasm.block import write_word
@@ -35,12 +38,14 @@ from jitwasm.types import I32, I64, func_type
 if TYPE_CHECKING:
     from jitwasm.tiers import FunctionCompilers
 
-__all__ = ["LiveCode", "Tier", "reset_locks"]
+__all__ = ["LiveCode", "RunningLoop", "Tier", "reset_locks"]
 
 SAVE_SECONDS = 5.0
 """What has been compiled goes to the cache when more of it is compiled so long after the last time,
 when nothing is left to be optimised, and at exit."""
 _ALIGN = 16
+
+LoopsAround = Callable[[FunctionBody, int], list[int]]
 
 
 class Tier(IntEnum):
@@ -49,6 +54,21 @@ class Tier(IntEnum):
     NONE = 0
     BASELINE = 1
     OPTIMIZED = 2
+
+
+@dataclass(frozen=True)
+class RunningLoop:
+    """A loop in which unoptimised code spends its time.
+
+    Attributes:
+        funcidx: its function.
+        loops: its position in the body, behind those of the loops around it.
+        mark: address of the instruction at its header that stands for the jump out.
+    """
+
+    funcidx: int
+    loops: tuple[int, ...]
+    mark: int
 
 
 class LiveCode:
@@ -60,6 +80,7 @@ class LiveCode:
         called: functions in the order in which they were first called, as far as they were
             compiled then.
         hot: functions that took time, the hottest first (kept by who optimises them).
+        replaced: loops from which calls were moved to optimised code.
     """
 
     def __init__(
@@ -84,6 +105,7 @@ class LiveCode:
         self.info, self.config, self.bodies = info, config, bodies
         self.called: list[int] = []
         self.hot = record.hot
+        self.replaced: list[RunningLoop] = []
         self._data = data
         self._record = record
         self._watch = watch
@@ -237,6 +259,46 @@ class LiveCode:
             for context in contexts:
                 context.set_word(slot, address)
 
+    def running_loop(self, pc: int, loops_around: LoopsAround) -> RunningLoop | None:
+        """The innermost loop around a program counter in unoptimised code that can be left at its
+        header.
+
+        Args:
+            loops_around: gives the loops around a position in a body, from outside in.
+        """
+        found = self._baseline_at(pc)
+        if found is None:
+            return None
+        start, funcidx = found
+        body = self.body(funcidx)
+        positions = self._compilers.positions(body)
+        index = bisect.bisect_right(positions, (pc - start, len(body.body))) - 1
+        if index < 0:
+            return None
+        offsets = {position: offset for offset, position in positions}
+        loops = loops_around(body, positions[index][1] + 1)
+        while loops:
+            mark = start + offsets[loops[-1]]
+            if ctypes.string_at(mark, len(ENTRY_MARK)) == ENTRY_MARK:
+                return RunningLoop(funcidx, tuple(loops), mark)
+            loops.pop()
+        return None
+
+    def replace_loop(self, loop: RunningLoop, data: bytes) -> None:
+        """Let calls that run in a loop go on in optimised code, from its next turn on.
+
+        Args:
+            data: an object that defines the version of the function that begins there.
+        """
+        image = native().load([data], self._describe)
+        target = image.symbols[entry_symbol(loop.funcidx)]
+        code = self._compilers.loop_exit(self.body(loop.funcidx), target)
+        stub = native().load_code(code, lambda: {"leave": 0}, self._describe)
+        with self._lock:
+            self._images += [image, stub]
+        native().redirect(loop.mark, stub.lo)
+        self.replaced.append(loop)
+
     # -- telling about it -----------------------------------------------------------------------
 
     def tier(self, funcidx: int) -> Tier:
@@ -245,12 +307,16 @@ class LiveCode:
 
     def unoptimized_at(self, pc: int) -> int | None:
         """The function whose unoptimised code holds a program counter."""
+        found = self._baseline_at(pc)
+        return found[1] if found is not None else None
+
+    def _baseline_at(self, pc: int) -> tuple[int, int] | None:
         starts = self._starts
         index = bisect.bisect_right(starts, (pc, 1 << 64, 0)) - 1
         if index < 0:
             return None
         start, end, funcidx = starts[index]
-        return funcidx if start <= pc < end else None
+        return (start, funcidx) if start <= pc < end else None
 
     @property
     def counts(self) -> TierCounts:

@@ -66,6 +66,20 @@ class FunctionCompilers:
         except Unsupported:
             return None
 
+    def positions(self, body: FunctionBody) -> list[tuple[int, int]]:
+        """(offset in the code, position in the body) for each instruction of what `compile` makes,
+        in order; nothing if that does not cover the function."""
+        found: list[tuple[int, int]] = []
+        try:
+            self._compiler.compile(body.funcidx, body.body, found)
+        except Unsupported:
+            return []
+        return found
+
+    def loop_exit(self, body: FunctionBody, target: int) -> bytes:
+        """Code that leaves what `compile` made at a loop's header for the code at `target`."""
+        return self._compiler.loop_exit(body.funcidx, body.body, target)
+
     def fall_back(self, body: FunctionBody) -> bytes:
         """An object from LLVM.
 

@@ -15,21 +15,24 @@ import os
 import threading
 import time
 import weakref
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from jitwasm.backend.background import BackgroundPool
 from jitwasm.backend.codegen import compile_unit, host_target
 from jitwasm.backend.executors import submit
 from jitwasm.backend.native import native
-from jitwasm.backend.scheduler import WorkerPool
 from jitwasm.backend.units import CompileUnit, unit_text
 from jitwasm.codecache import CodeRecord
 from jitwasm.config import Config
+from jitwasm.frontend.emit.loopentry import NoLoopEntry
 from jitwasm.frontend.moduleinfo import ModuleInfo
 from jitwasm.ir import FunctionIR
-from jitwasm.livecode import LiveCode, Tier, reset_locks
+from jitwasm.livecode import LiveCode, RunningLoop, Tier, reset_locks
 from jitwasm.optimization import UNIT_BYTES, OptimizationPlan
 from jitwasm.storedcode import OptimizedCode
 
@@ -40,18 +43,29 @@ __all__ = ["failures", "live_code", "settle"]
 
 SAMPLING_NS = 2_000_000
 """How often threads in wasm code are looked at while something there is not optimised."""
+LINGERING_NS, LINGER = 10_000_000, 10.0
+"""The same once everything is optimised: for so many seconds after old code was last seen."""
 REST_AFTER = 1.0
 """Seconds without anything hot after which the rest of a module is optimised."""
 PIECE = 400
 """Bytes of wasm code that are translated without letting the GIL go: half a millisecond."""
 PAUSE = 0.0002
 """Seconds after each piece."""
-NICENESS = 10
-LEVEL = 2
+RUNNING_SAMPLES = 4
+"""After so many ticks in code for which there is better, the call is moved there."""
+LEVEL = 1
 
 
 class _Stopped(Exception):
     """The process ends, or has been forked."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What LLVM is busy with: some functions, or the version of one that begins at a loop."""
+
+    funcidxs: tuple[int, ...]
+    loop: RunningLoop | None = None
 
 
 class _Module:
@@ -60,6 +74,10 @@ class _Module:
     Attributes:
         plan: what is to be done.
         compiling: the units that LLVM is busy with.
+        translating: whether something is on its way there.
+        running: ticks in old code of functions that have been optimised.
+        loops: (function, program counter) of calls that are to be moved to their optimised code.
+        entered: loops (the function, then positions) for which that has been done, or tried.
         failures: what went wrong; those functions stay as they are.
     """
 
@@ -68,7 +86,11 @@ class _Module:
         sizes = {i: size for i, (_, size) in code.bodies.items() if code.tier(i) != Tier.OPTIMIZED}
         self.plan = OptimizationPlan(sizes, code.hot, config.tier_up == "early")
         self.mode = config.tier_up
-        self.compiling: dict[Future[bytes], tuple[int, ...]] = {}
+        self.compiling: dict[Future[bytes], _Job] = {}
+        self.running: Counter[int] = Counter()
+        self.loops: list[tuple[int, int]] = []
+        self.entered: set[tuple[int, ...]] = set()
+        self.translating = False
         self.failures: list[BaseException] = []
         self.since = time.monotonic()
         self._translator: Translator | None = None
@@ -80,6 +102,26 @@ class _Module:
             self._translator = translate.Translator(code.info, code.config)
         return self._translator
 
+    def is_entering(self, funcidx: int) -> bool:
+        """Whether calls of a function are being moved to optimised code."""
+        jobs = self.compiling.values()
+        return any(job.loop is not None and job.loop.funcidx == funcidx for job in jobs) or any(
+            row[0] == funcidx for row in self.loops
+        )
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Something is being translated; if that fails, it stays as it is."""
+        self.translating = True
+        try:
+            yield
+        except _Stopped:
+            raise
+        except Exception as error:
+            self.failures.append(error)
+        finally:
+            self.translating = False
+
     def rest_in(self) -> float | None:
         """Seconds until it is time for what is not hot; None if that is never."""
         if self.mode == "hot" or not self.plan.pending:
@@ -88,18 +130,9 @@ class _Module:
 
     @property
     def is_settled(self) -> bool:
-        if self.compiling:
+        if self.compiling or self.translating or self.loops:
             return False
         return self.plan.is_settled if self.mode == "hot" else not self.plan.pending
-
-
-class _NicePool(WorkerPool):
-    """Threads that run when nobody else wants the processor."""
-
-    def _work(self) -> None:
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
-        super()._work()
 
 
 class TierUp:
@@ -108,11 +141,12 @@ class TierUp:
     def __init__(self) -> None:
         self._sampler = native().sampler
         # One core is the program's.
-        self._pool = _NicePool(max(1, len(os.sched_getaffinity(0)) - 1))
+        self._pool = BackgroundPool(max(1, len(os.sched_getaffinity(0)) - 1))
         self._progress = threading.Condition()
         self._modules: weakref.WeakKeyDictionary[LiveCode, _Module] = weakref.WeakKeyDictionary()
         self._thread: threading.Thread | None = None
         self._stopped = False
+        self._last_news = 0.0
         atexit.register(self._stop)
         os.register_at_fork(after_in_child=self._after_fork)
 
@@ -161,9 +195,11 @@ class TierUp:
         self._sampler.reset()
         reset_locks()
         for module in list(self._modules.values()):
-            for funcidxs in module.compiling.values():
-                module.plan.give_back(funcidxs)
+            for job in module.compiling.values():
+                if job.loop is None:
+                    module.plan.give_back(job.funcidxs)
             module.compiling.clear()
+            module.translating = False
 
     # -- the thread -----------------------------------------------------------------------------
 
@@ -193,11 +229,17 @@ class TierUp:
 
     def _patience(self) -> float | None:
         """How long to wait for samples: until it is time for the rest of some module."""
+        left = [rest for _, module in self._live() if (rest := module.rest_in()) is not None]
+        interval = SAMPLING_NS
+        if not any(module.plan.pending for _, module in self._live()):
+            # Calls from before may still be running in old code.
+            linger = self._last_news + LINGER - time.monotonic()
+            interval = LINGERING_NS if linger > 0 else 0
+            if linger > 0:
+                left.append(linger)
+        self._sampler.run(interval)
         if any(module.compiling for _, module in self._live()):
             return None  # the compiler will wake us
-        left = [rest for _, module in self._live() if (rest := module.rest_in()) is not None]
-        if not any(module.plan.pending for _, module in self._live()):
-            self._sampler.run(0)
         return max(min(left), 0.001) if left else None
 
     def _evaluate(self, samples: Sequence[int]) -> None:
@@ -206,8 +248,21 @@ class TierUp:
             for code, module in modules:
                 funcidx = code.unoptimized_at(pc)
                 if funcidx is not None:
-                    module.plan.add_sample(funcidx)
+                    self._count(code, module, funcidx, pc)
                     break
+
+    def _count(self, code: LiveCode, module: _Module, funcidx: int, pc: int) -> None:
+        if code.tier(funcidx) != Tier.OPTIMIZED:
+            module.plan.add_sample(funcidx)
+            return
+        # A call from before: it will stay in the old code as long as it runs.
+        self._last_news = time.monotonic()
+        if code.config.fuel is not None or module.is_entering(funcidx):
+            return
+        module.running[funcidx] += 1
+        if module.running[funcidx] >= RUNNING_SAMPLES:
+            module.running[funcidx] = 0
+            module.loops.append((funcidx, pc))
 
     def _submit_next(self) -> bool:
         """Give the pool a unit, if it has nothing to do after the present one."""
@@ -216,6 +271,10 @@ class TierUp:
             return False
         best: tuple[int, LiveCode, _Module] | None = None
         for code, module in self._live():
+            if module.loops:
+                with module.at_work():
+                    self._submit_loop(code, module)
+                return True
             hottest = module.plan.hottest()
             heat = hottest[1] if hottest is not None else 0
             if best is None or heat > best[0]:
@@ -227,26 +286,37 @@ class TierUp:
         heat, code, module = best
         if heat:
             module.since = time.monotonic()
-        self._submit(code, module)
+        with module.at_work():
+            self._submit_functions(code, module)
         return True
 
-    def _submit(self, code: LiveCode, module: _Module) -> None:
-        try:
-            functions = list(self._unit(code, module))
-            if not functions:
-                return
-            text = unit_text(functions, code.info.layout)
-        except _Stopped:
-            raise
-        except Exception as error:
-            module.failures.append(error)
+    def _submit_functions(self, code: LiveCode, module: _Module) -> None:
+        functions = list(self._unit(code, module))
+        if not functions:
             return
-        funcidxs = tuple(function.funcidx for function in functions)
-        future = self._compile(code.config, funcidxs, text)
-        module.compiling[future] = funcidxs
+        text = unit_text(functions, code.info.layout)
+        self._compile(code, module, _Job(tuple(row.funcidx for row in functions)), text)
+
+    def _submit_loop(self, code: LiveCode, module: _Module) -> None:
+        """Have the version of a function compiled that begins at a loop in which it is stuck."""
+        funcidx, pc = module.loops.pop()
+        translator = module.translator(code)
+        loop = code.running_loop(pc, translator.loops_around)
+        self._breathe()
+        if loop is None or (funcidx, *loop.loops) in module.entered:
+            return
+        module.entered.add((funcidx, *loop.loops))
+        with suppress(NoLoopEntry):
+            function = self._translate(code, module, funcidx, loop.loops)
+            text = unit_text([function], code.info.layout)
+            self._compile(code, module, _Job((funcidx,), loop), text)
+
+    def _compile(self, code: LiveCode, module: _Module, job: _Job, text: str) -> None:
+        future = self._start(code.config, job.funcidxs, text)
+        module.compiling[future] = job
         future.add_done_callback(lambda future: self._sampler.wake())
 
-    def _compile(self, config: Config, funcidxs: tuple[int, ...], text: str) -> Future[bytes]:
+    def _start(self, config: Config, funcidxs: tuple[int, ...], text: str) -> Future[bytes]:
         if config.executor is None:
             pool = self._pool.within(config.limits.compile_seconds)
             return pool.submit(compile_unit, text, host_target(LEVEL), config.verify_ir)
@@ -276,8 +346,10 @@ class TierUp:
                     room -= plan.take(callee)
                     queue.append(callee)
 
-    def _translate(self, code: LiveCode, module: _Module, funcidx: int) -> FunctionIR:
-        pieces = module.translator(code).pieces(code.body(funcidx), PIECE)
+    def _translate(
+        self, code: LiveCode, module: _Module, funcidx: int, loops: Sequence[int] = ()
+    ) -> FunctionIR:
+        pieces = module.translator(code).pieces(code.body(funcidx), PIECE, loops)
         while True:
             try:
                 next(pieces)
@@ -289,12 +361,17 @@ class TierUp:
     def _use_finished(self) -> None:
         for code, module in self._live():
             for future in [future for future in module.compiling if future.done()]:
-                funcidxs = module.compiling.pop(future)
+                job = module.compiling[future]
                 self._breathe()
                 try:
-                    code.install(OptimizedCode(funcidxs, future.result()))
+                    if job.loop is not None:
+                        code.replace_loop(job.loop, future.result())
+                    else:
+                        code.install(OptimizedCode(job.funcidxs, future.result()))
                 except Exception as error:
                     module.failures.append(error)
+                del module.compiling[future]
+                self._last_news = time.monotonic()
                 code.hot[:] = [i for i, _ in module.plan.samples.most_common()]
 
 

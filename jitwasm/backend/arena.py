@@ -12,6 +12,7 @@ Memory is writable or executable, never both: a piece is written before it is ma
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import weakref
 from collections import deque
 from dataclasses import dataclass
@@ -125,6 +126,17 @@ class CodeArena:
         libc.protect(piece.address, piece.size, libc.READ_WRITE)
         self._reservation.view(piece.address - self.base, len(image))[:] = image
         libc.protect(piece.address, executable, libc.READ_EXECUTE)
+
+    def patch(self, address: int, data: bytes) -> None:
+        """Change some bytes of code while threads may be running it.
+
+        They must be one instruction, which threads are in front of or behind, and stay one.
+        """
+        first = address & -PAGE_SIZE
+        last = -(-(address + len(data)) // PAGE_SIZE) * PAGE_SIZE
+        contents = bytearray(ctypes.string_at(first, last - first))
+        contents[address - first : address - first + len(data)] = data
+        libc.replace_pages(first, bytes(contents))
 
     def release(self, piece: Piece) -> None:
         """Give pages back. The caller vouches that no thread executes or will execute them.

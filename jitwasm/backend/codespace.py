@@ -76,6 +76,10 @@ class CodeSpace:
             return self.symbol(name)
         return self._wasm.symbols.get(name) or libc.function_address(name)
 
+    def patch(self, address: int, data: bytes) -> None:
+        """Change an instruction of wasm code (see `CodeArena.patch`)."""
+        self._arena.patch(address, data)
+
     def _add(self, image: CodeImage) -> CodeImage:
         self._images.add(image)
         self._set_maps(None)  # the maps of images that have gone do no harm until then

@@ -21,6 +21,7 @@ __all__ = [
     "map_file",
     "map_reserve",
     "protect",
+    "replace_pages",
     "thread_slot",
 ]
 
@@ -33,6 +34,8 @@ _OBJECT_HEAD = object.__basicsize__
 _MAP_FIXED = 0x10
 _MAP_NORESERVE = 0x4000
 _MADV_DONTNEED = 4
+_MAP_FAILED = 2**64 - 1
+_MREMAP_MAYMOVE, _MREMAP_FIXED = 1, 2
 _BLOCK_WORDS = 0x600 // 8  # of a thread's block (glibc's struct pthread has 0x900 bytes)
 
 
@@ -110,6 +113,24 @@ def protect(address: int, size: int, prot: int) -> None:
     """Change the access rights of whole pages (`READ_WRITE`, …)."""
     if size:
         _check(_libc().mprotect(address, size, prot))
+
+
+def replace_pages(address: int, contents: bytes) -> None:
+    """Put executable pages with these contents in the place of others, at once: threads that are
+    running there see the old page or the new one."""
+    process, size = _libc(), len(contents)
+    process.mmap.restype = process.mremap.restype = ctypes.c_void_p
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    arguments = ctypes.c_void_p(), ctypes.c_size_t(size), READ_WRITE, flags, -1, ctypes.c_long()
+    fresh = process.mmap(*arguments)
+    if fresh == _MAP_FAILED:
+        _check(-1)
+    ctypes.memmove(fresh, contents, size)
+    protect(fresh, size, READ_EXECUTE)
+    length, moving = ctypes.c_size_t(size), ctypes.c_int(_MREMAP_MAYMOVE | _MREMAP_FIXED)
+    place = ctypes.c_void_p(address)
+    if process.mremap(ctypes.c_void_p(fresh), length, length, moving, place) == _MAP_FAILED:
+        _check(-1)
 
 
 def discard(address: int, size: int) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+import struct
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -31,6 +32,7 @@ from jitwasm.types import FuncType, RefType
 
 __all__ = ["CodeImage", "FrameInfo", "HostFunction", "NativeRuntime", "native"]
 
+_JUMP = struct.Struct("<Bi")
 _MINSIGSTKSZ = 249  # sysconf's number of _SC_MINSIGSTKSZ, for which Python has no name
 _HANDLER_STACK = 64 * 1024
 
@@ -176,6 +178,11 @@ class NativeRuntime:
         self.check_handlers()
         return self._space.load_code(code, find_symbols, describe)
 
+    def redirect(self, address: int, target: int) -> None:
+        """Let the instruction of five bytes at `address`, in wasm code, be a jump to `target`, also
+        for threads that are running there."""
+        self._space.patch(address, _JUMP.pack(0xE9, target - address - _JUMP.size))
+
     def provide_helpers(self) -> None:
         """Let baseline code find the libcalls. To be called before such code runs."""
         fill_helpers(self._space.symbol)
@@ -229,6 +236,15 @@ class NativeRuntime:
     def sampler(self) -> Sampler:
         """Tells where wasm code spends its time."""
         return Sampler(self._space.symbol)
+
+    def parking(self, code: range) -> tuple[Callable[[int], int], Callable[[], int]]:
+        """How to stop a thread (kernel id) in this code for good, and the thread stopped last."""
+        self.check_handlers()
+        self._set("jw_park_lo", code.start)
+        self._set("jw_park_hi", code.stop)
+        parked = ctypes.c_uint64.from_address(self._space.symbol("jw_parked"))
+        park = self._function("jw_park", ctypes.c_int32, ctypes.c_int64)
+        return park, lambda: parked.value
 
     def settle(self) -> None:
         """Wait until adapters that are being made in the background are in use."""

@@ -106,8 +106,9 @@ class UnitBuilder:
 
 def unit_text(functions: Sequence[FunctionIR], layout: VMLayout) -> str:
     """One LLVM module that defines these functions and stubs for all others they call."""
-    defined = {function.funcidx for function in functions if not function.universal}
-    universal = {function.funcidx for function in functions if function.universal}
+    whole = [function for function in functions if not function.entered]
+    defined = {function.funcidx for function in whole if not function.universal}
+    universal = {function.funcidx for function in whole if function.universal}
     called = {i: fn_ir for function in functions for i, fn_ir in function.calls.items()}
     declared = {i: fn_ir for i, fn_ir in called.items() if i not in defined}
     assembly = [_alias(funcidx) for funcidx in sorted(universal)]

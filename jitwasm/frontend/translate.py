@@ -16,9 +16,11 @@ from jitwasm.frontend.emit.dispatch import handlers
 from jitwasm.frontend.emit.frame import finish
 from jitwasm.frontend.emit.fuel import metered
 from jitwasm.frontend.emit.function import Entry, FunctionEmitter, parameter_values, zero
+from jitwasm.frontend.emit.loopentry import START, LoopEntry, NoLoopEntry
 from jitwasm.frontend.emit.prescan import (
     count_branches,
     loop_assignments,
+    loops_around,
     skip_instruction,
 )
 from jitwasm.frontend.events import FunctionBody
@@ -66,12 +68,20 @@ class Translator:
             name = self._module.info.function_name(body.funcidx)
             raise type(error)(error.message, error.offset, body.funcidx, name) from None
 
-    def pieces(self, body: FunctionBody, size: int) -> Generator[None, None, FunctionIR]:
+    def pieces(
+        self, body: FunctionBody, size: int, loops: Sequence[int] = ()
+    ) -> Generator[None, None, FunctionIR]:
         """Translate a valid body, stopping after each `size` bytes of it.
 
         For threads in the background: each piece keeps the GIL for as long as it takes.
+
+        Args:
+            loops: begin at the last of these loops, as `loops_around` gives them.
+
+        Raises:
+            NoLoopEntry: that cannot be done.
         """
-        f, pos = self._begin(body)
+        f, pos = self._begin(body, loops)
         entries = _start(f, pos, self._mark_offsets)
         yield
         while pos < len(f.code):
@@ -79,7 +89,13 @@ class Translator:
             yield
         return _end(f)
 
-    def _begin(self, body: FunctionBody) -> tuple[FunctionEmitter, int]:
+    def loops_around(self, body: FunctionBody, at: int) -> list[int]:
+        """The positions in a valid body of the loops that are open at a position, from outside
+        in."""
+        start = self._begin(body)[1]
+        return loops_around(body.body, start, at, self._module.immediates)
+
+    def _begin(self, body: FunctionBody, loops: Sequence[int] = ()) -> tuple[FunctionEmitter, int]:
         """The emitter at the start of the code, and that position."""
         module, code = self._module, body.body
         reader = Reader(code, 0, None, body.offset)
@@ -93,7 +109,15 @@ class Translator:
             local_types += [type_] * count
             values += [zero(type_)] * count
         in_memory = self._has_too_many_locals(code, reader.pos, len(local_types))
-        f = FunctionEmitter(module, body.funcidx, code, body.offset, local_types, values, in_memory)
+        entry = None
+        if loops:
+            if in_memory or uninitialized:
+                raise NoLoopEntry("locals in memory")
+            entry = LoopEntry(loops, local_types)
+            values[: len(params)] = ["poison"] * len(params)
+        f = FunctionEmitter(
+            module, body.funcidx, code, body.offset, local_types, values, in_memory, entry
+        )
         f.uninitialized.update(uninitialized)
         if b"\x03" in code and not in_memory:
             f.assigned = loop_assignments(code, reader.pos, len(local_types), module.immediates)
@@ -138,6 +162,8 @@ def _start(f: FunctionEmitter, pos: int, mark_offsets: bool) -> Sequence[Entry]:
     if mark_offsets:
         entries = tuple((_mark, entry) for entry in entries)
     start_function(f)
+    if f.entry is not None:
+        f.start_block(START)
     return entries
 
 

@@ -23,6 +23,7 @@ from jitwasm.backend.baseline.allocator import Unsupported
 from jitwasm.backend.baseline.fuel import Meter, run_metered
 from jitwasm.backend.baseline.function import TRAP_BYTES, FunctionCompiler, Handler
 from jitwasm.backend.baseline.isa import InstructionSet, instruction_set
+from jitwasm.backend.baseline.loopexit import leave_loop
 from jitwasm.backend.baseline.operands import CONST, I32, PAYLOAD
 from jitwasm.backend.baseline.program import Declarations, InstructionRow, Program
 from jitwasm.backend.baseline.prologue import place_locals
@@ -118,10 +119,34 @@ class BaselineCompiler:
         Raises:
             Unsupported: the body contains what this tier does not cover.
         """
+        f, pos = self._begin(funcidx, code)
+        self._run(f, pos, positions)
+        result = f.finish()
+        if positions is not None:
+            places = [at for at, _ in positions]
+            for i, (jump, _) in enumerate(f.traps):
+                cause = positions[bisect_right(places, jump) - 1][1]
+                positions.append((f.stubs + TRAP_BYTES * i, cause))
+            positions[:] = [(at + f.head, pos) for at, pos in positions]
+        return result
+
+    def loop_exit(self, funcidx: int, code: bytes, target: int) -> bytes:
+        """Code that leaves the function at a loop's `ENTRY_MARK` for the code at `target`, with
+        its locals in the overflow area (see abi.entry_symbol)."""
+        f, pos = self._begin(funcidx, code)
+        self._run(f, pos, None)
+        f.finish()
+        return leave_loop(f, target)
+
+    def _begin(self, funcidx: int, code: bytes) -> tuple[FunctionCompiler, int]:
         f = FunctionCompiler(self._program, funcidx, code)
         pos = self._read_locals(f)
         place_locals(f, pos)
         control.start_function(f)
+        return f, pos
+
+    def _run(self, f: FunctionCompiler, pos: int, positions: list[tuple[int, int]] | None) -> None:
+        code = f.code
         if self._meter is not None:
             most = MAX_EXPANSION * max(len(code), GUARDED_BYTES)
             run_metered(f, pos, self._meter, positions, MAX_HEIGHT, most)
@@ -132,14 +157,6 @@ class BaselineCompiler:
                 _run(f, pos)
         else:
             _run_recording(f, pos, positions)
-        result = f.finish()
-        if positions is not None:
-            places = [at for at, _ in positions]
-            for i, (jump, _) in enumerate(f.traps):
-                cause = positions[bisect_right(places, jump) - 1][1]
-                positions.append((f.stubs + TRAP_BYTES * i, cause))
-            positions[:] = [(at + f.head, pos) for at, pos in positions]
-        return result
 
     def _read_locals(self, f: FunctionCompiler) -> int:
         f.types.extend(type_ for type_, _, _ in f.plan.params)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from jitwasm.backend.baseline.assembler import INSTRUCTIONS, RAX, RCX, Condition, imm32
+from jitwasm.backend.baseline.entrymark import ENTRY_MARK
 from jitwasm.backend.baseline.function import (
     BLOCK,
     ELSE,
@@ -95,6 +96,8 @@ def loop(f: FunctionCompiler, pos: int, row: None) -> int:
     frame = Frame(LOOP, height, params, results)
     frame.position = len(f.out)
     f.frames.append(frame)
+    if not stack:
+        f.out += ENTRY_MARK
     return pos
 
 

@@ -1,6 +1,6 @@
 """The native runtime's own code: LLVM IR (`*.ll`) and assembly (`*.s`), in parts.
 
-    core         state threads stores traps signals sampling ticks entry.s
+    core         state threads stores traps signals sampling parking ticks entry.s
     conversions  conversions of values, also those that emitted code leaves to it; values
     calls        calls of any function type in both directions, and of C functions
     memories     access to linear memory from Python

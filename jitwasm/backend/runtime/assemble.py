@@ -29,6 +29,7 @@ _PARTS = {
         "traps.ll",
         "signals.ll",
         "sampling.ll",
+        "parking.ll",
         "ticks.ll",
         "instances.ll",
         "entry.s",

@@ -211,6 +211,15 @@ entry:
   %is_ours = and i1 %by_timer, %by_key
   br i1 %is_ours, label %ours, label %foreign
 foreign:
+  ; SI_TKILL: from jw_park, or from anybody else.
+  %by_thread = icmp eq i32 %si_code, -6
+  br i1 %by_thread, label %parking, label %urgent
+parking:
+  %foreign.pc.p = getelementptr i8, ptr %context, i64 <context.rip>
+  %foreign.pc = load i64, ptr %foreign.pc.p
+  call void @jw_park_here(i64 %foreign.pc)
+  br label %urgent
+urgent:
   ; Urgent data on a socket, for somebody else. The default is to ignore it.
   %old = getelementptr [152 x i8], ptr @jw_old, i64 <SIGURG>
   %handler = load i64, ptr %old

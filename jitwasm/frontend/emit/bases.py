@@ -21,15 +21,17 @@ class LoopBases:
 
     Attributes:
         line: index of the line before which they are defined.
+        at_entry: whether they are to be defined at the function's entry instead.
         innermost: whether no loop has been seen inside.
     """
 
-    __slots__ = ("_bases", "_label", "innermost", "line")
+    __slots__ = ("_bases", "_label", "at_entry", "innermost", "line")
 
-    def __init__(self, label: str, line: int) -> None:
+    def __init__(self, label: str, line: int, at_entry: bool = False) -> None:
         self._label = label
         self._bases: dict[str, str] = {}
         self.line = line
+        self.at_entry = at_entry
         self.innermost = True
 
     def base(self, root: str) -> str:

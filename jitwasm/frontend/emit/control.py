@@ -93,6 +93,7 @@ def block(f: FunctionEmitter, pos: int, row: None) -> int:
 
 
 def loop(f: FunctionEmitter, pos: int, row: None) -> int:
+    opcode_at = pos - 1
     start, end, pos = _block_type(f, pos)
     vals: Sequence[str] = f.pop_vals(start)
     assigned = next(f.assigned, frozenset[int]())
@@ -100,8 +101,14 @@ def loop(f: FunctionEmitter, pos: int, row: None) -> int:
         _open(f, LOOP, start, end, vals)
         return pos
     label = f.new_label()
-    region = f.start_loop(label, assigned, vals)
-    f.open_loop(label, region.line - 1)
+    if f.entry is not None and opcode_at in f.entry.loops:
+        region = f.start_loop(label, f.entry.assigned, vals)
+        f.open_loop(label, region.line - 1, around_entry=True)
+        if opcode_at == f.entry.loops[-1]:
+            f.enter_loop(region)
+    else:
+        region = f.start_loop(label, assigned, vals)
+        f.open_loop(label, region.line - 1)
     if start:
         vals = [f.loop_param(region, type_.ir) for type_ in start]
     _open(f, LOOP, start, end, vals)

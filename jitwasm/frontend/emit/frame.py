@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from jitwasm.abi import ENV, OVERFLOW_SLOT, CallConv
+from jitwasm.abi import ENV, OVERFLOW_SLOT, CallConv, entry_symbol
 from jitwasm.frontend.emit import universal
 from jitwasm.frontend.emit.function import VM, FunctionEmitter
+from jitwasm.frontend.emit.loopentry import LoopEntry, NoLoopEntry
 from jitwasm.frontend.emit.ssa import ENTRY
 from jitwasm.ir import INVARIANT, TBAA_VM, FunctionIR
 
@@ -17,6 +18,8 @@ def finish(f: FunctionEmitter) -> FunctionIR:
     conv = f.conv
     symbol, params, fn_ir = f"@f{f.funcidx}", _params(conv), conv.fn_ir
     entry: list[str] = []
+    if f.entry is not None:
+        return _finish_entered(f, f.entry)
     if f.universal:
         symbol, params = f"@u{f.funcidx}", universal.NAMED_PARAMS
         fn_ir = f"{conv.ret_ir} ({universal.PARAMS})"
@@ -25,6 +28,20 @@ def finish(f: FunctionEmitter) -> FunctionIR:
     entry += _load_bases(f)
     if f.in_memory:
         entry += _spill_locals(f)
+    return _function(f, f"define {conv.ret_ir} {symbol}({params})", entry, fn_ir)
+
+
+def _finish_entered(f: FunctionEmitter, entry: LoopEntry) -> FunctionIR:
+    """The version of the function that begins at a loop: `o<funcidx>`."""
+    if f.universal or not entry.label:
+        raise NoLoopEntry("tail calls, or no such loop")
+    lines = [*entry.loads(VM), *_load_bases(f), *entry.definitions]
+    lines += [f"br label %{entry.label}"]
+    head = f"define {f.conv.ret_ir} @{entry_symbol(f.funcidx)}(ptr noundef {VM})"
+    return _function(f, head, lines, f"{f.conv.ret_ir} (ptr)")
+
+
+def _function(f: FunctionEmitter, head: str, entry: list[str], fn_ir: str) -> FunctionIR:
     traps = [
         f"{label}:\n  call void {f.libcall('jw_trap')}(i32 {code.value})\n  unreachable"
         for code, label in f.traps.items()
@@ -33,7 +50,7 @@ def finish(f: FunctionEmitter) -> FunctionIR:
         funcidx=f.funcidx,
         text="\n".join(
             [
-                f"define {conv.ret_ir} {symbol}({params}) #0 {{",
+                f"{head} #0 {{",
                 f"{ENTRY}:",
                 *(f"  {line}" for line in entry),
                 f.body_text(),
@@ -47,6 +64,7 @@ def finish(f: FunctionEmitter) -> FunctionIR:
         fn_ir=fn_ir,
         body_size=len(f.code),
         universal=f.universal,
+        entered=f.entry is not None,
         loops=f.loop_count,
     )
 

@@ -25,9 +25,10 @@ from jitwasm.abi import MEMORY64_RESERVED, MEMORY_RECORD, CallConv
 from jitwasm.errors import InvalidError, MalformedError
 from jitwasm.frontend.emit.bases import LoopBases
 from jitwasm.frontend.emit.context import INSIDE, MemoryPlan, ModuleContext
-from jitwasm.frontend.emit.ssa import LOCAL_BITS, SSABuilder
+from jitwasm.frontend.emit.loopentry import LoopEntry, NoLoopEntry
+from jitwasm.frontend.emit.ssa import ENTRY, LOCAL_BITS, SSABuilder
 from jitwasm.frontend.leb128 import UNEXPECTED_END, read_unsigned
-from jitwasm.frontend.stacks import FRAME, ControlFrame
+from jitwasm.frontend.stacks import FRAME, ControlFrame, Region
 from jitwasm.ir import COLD, INVARIANT, LIKELY, TBAA_MEMORY, TBAA_VM
 from jitwasm.libcalls import declaration
 from jitwasm.trapcodes import TrapCode
@@ -76,6 +77,7 @@ class FunctionEmitter(SSABuilder):
         initial: the operands of all locals at the start.
         in_memory: whether locals are kept in stack slots, because there are too many of them for
             snapshots at each branch.
+        entry: where it is entered, if not at the beginning.
         uninitialized: locals without a default value that have not been set.
         initialized: those that have been, in order, to be reset where a frame ends.
         assigned: iterator over the sets of locals that the loops assign (prescan.py).
@@ -91,6 +93,7 @@ class FunctionEmitter(SSABuilder):
         "cold",
         "conv",
         "declares",
+        "entry",
         "funcidx",
         "in_memory",
         "initial",
@@ -115,11 +118,13 @@ class FunctionEmitter(SSABuilder):
         local_types: list[ValType],
         values: list[str],
         in_memory: bool = False,
+        entry: LoopEntry | None = None,
     ) -> None:
         self.conv: CallConv = module.convs[funcidx]
         super().__init__(local_types, [] if in_memory else values, len(self.conv.params))
         self.initial = values
         self.in_memory = in_memory
+        self.entry = entry
         self.module = module
         self.funcidx = funcidx
         self.type: FuncType = module.func_types[funcidx]
@@ -260,12 +265,20 @@ class FunctionEmitter(SSABuilder):
         self.line(f"{name} = {INSIDE} {pointer}, i64 {offset}")
         return name
 
-    def open_loop(self, label: str, line: int) -> None:
-        """The loop `label` begins; control enters it by the branch at `line`."""
+    def open_loop(self, label: str, line: int, around_entry: bool = False) -> None:
+        """The loop `label` begins; control enters it by the branch at `line`, or else at the
+        entry, which is there or further in."""
         if self.loops:
             self.loops[-1].innermost = False
         if self.module.split_bases:
-            self.loops.append(LoopBases(label, line))
+            self.loops.append(LoopBases(label, line, around_entry))
+
+    def enter_loop(self, region: Region) -> None:
+        """The function is entered at this loop's header."""
+        assert self.entry is not None
+        if any(type_ is not FRAME for type_ in self.types):
+            raise NoLoopEntry("operands under the loop")
+        self.entry.enter(region, ENTRY)
 
     def close_loop(self) -> None:
         if self.loops:
@@ -273,7 +286,12 @@ class FunctionEmitter(SSABuilder):
             line = bases.line
             # Only the innermost loops' lines are copied: each line once.
             inside = self._body[line + 1 :] if bases.innermost else []
-            self._body[line] = bases.definitions(inside) + self._body[line]
+            definitions = bases.definitions(inside)
+            if bases.at_entry:
+                assert self.entry is not None
+                self.entry.definitions.append(definitions)
+            else:
+                self._body[line] = definitions + self._body[line]
 
     def mem_address(self, memidx: int, index: str, offset: int, size: int) -> str:
         """Pointer to `size` bytes at `index` (of the memory's index type) plus `offset`.

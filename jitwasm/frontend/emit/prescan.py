@@ -17,7 +17,7 @@ from jitwasm.frontend.instruction import PREFIX_SHIFT, Imm, Op
 from jitwasm.frontend.opcodes import OPCODES
 from jitwasm.frontend.reader import Reader
 
-__all__ = ["count_branches", "loop_assignments", "skip_instruction"]
+__all__ = ["count_branches", "loop_assignments", "loops_around", "skip_instruction"]
 
 _BLOCK, _LOOP, _IF, _ELSE, _END, _TRY_TABLE = 0x02, 0x03, 0x04, 0x05, 0x0B, 0x1F
 _BR, _BR_IF, _BR_TABLE, _BR_ON_NULL, _BR_ON_NON_NULL = 0x0C, 0x0D, 0x0E, 0xD5, 0xD6
@@ -137,6 +137,34 @@ def loop_assignments(
         return iter([frozenset(filter(known, map(_decode, names))) for names in loops])
     except CompileError:
         return iter(())
+
+
+def loops_around(code: bytes, pos: int, at: int, immediates: ImmediateReader) -> list[int]:
+    """The positions of the loops that are open at `at`, from outside in; `pos` is where the code
+    begins. The body is valid."""
+    match = _skipper(
+        (bytes([_END]), b""), (bytes([_BLOCK, _IF]), _BLOCKTYPE), (bytes([_LOOP]), _BLOCKTYPE)
+    ).match
+    frames: list[int] = []
+    while pos < at:
+        found = match(code, pos)
+        assert found is not None
+        kind, after = found.lastindex, found.end()
+        # The instruction that ended the match may lie behind.
+        if kind is not None and found.start(kind) - 1 >= at:
+            break
+        if kind == 1:
+            frames.pop()
+        elif kind == 2:
+            frames.append(-1)
+        elif kind == 3:
+            frames.append(found.start(3) - 1)
+        elif after == pos:
+            if code[pos] == _TRY_TABLE:
+                frames.append(-1)
+            after = skip_instruction(code, pos, immediates)
+        pos = after
+    return [position for position in frames if position >= 0]
 
 
 def count_branches(code: bytes, pos: int, immediates: ImmediateReader) -> int:
