@@ -10,7 +10,6 @@ long as the module's image, since threads may be running it.
 from __future__ import annotations
 
 import bisect
-import ctypes
 import functools
 import importlib
 import threading
@@ -26,7 +25,7 @@ from jitwasm.abi import entry_symbol, function_symbol
 from jitwasm.backend.baseline.entrymark import ENTRY_MARK
 from jitwasm.backend.baseline.stubs import LAZY, STUB, stub_code
 from jitwasm.backend.native import CodeImage, FrameInfo, native
-from jitwasm.block import write_word
+from jitwasm.block import read_word, write_word
 from jitwasm.codecache import CodeRecord
 from jitwasm.config import Config
 from jitwasm.frontend.events import FunctionBody
@@ -279,7 +278,7 @@ class LiveCode:
         loops = loops_around(body, positions[index][1] + 1)
         while loops:
             mark = start + offsets[loops[-1]]
-            if ctypes.string_at(mark, len(ENTRY_MARK)) == ENTRY_MARK:
+            if read_word(mark).to_bytes(8, "little").startswith(ENTRY_MARK):
                 return RunningLoop(funcidx, tuple(loops), mark)
             loops.pop()
         return None
