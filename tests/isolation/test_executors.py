@@ -250,21 +250,26 @@ def _examples_on_the_path() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     distributed = pytest.importorskip("distributed")
+    dask = pytest.importorskip("dask")
     with (
+        # A task that has killed one worker gets no other one.
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
         _examples_on_the_path(),  # before the workers start: they inherit it
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, processes=True
+            n_workers=2, threads_per_worker=1, dashboard_address=":0", processes=True
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
         yield client
 
 
+@pytest.mark.timeout(300)
 def test_a_cluster_compiles(cluster, data, wanted) -> None:
     config = Config(opt_level=LEVEL, executor=cluster.get_executor())
     assert jitwasm.Module(data, config).objects == wanted.objects
 
 
+@pytest.mark.timeout(300)
 def test_a_worker_of_a_cluster_that_dies_loses_no_module(
     cluster, data, wanted, monkeypatch
 ) -> None:
@@ -275,6 +280,7 @@ def test_a_worker_of_a_cluster_that_dies_loses_no_module(
     assert results(module) == results(wanted)
 
 
+@pytest.mark.timeout(300)
 def test_the_example_of_the_documentation_runs_and_workers_compile_nothing(cluster) -> None:
     cluster.wait_for_workers(2, timeout=TIMEOUT)  # those that died are started again
     example = importlib.import_module("cluster")
