@@ -637,7 +637,7 @@ def test_mixed_work_on_many_threads() -> None:
         rounds = 0
         loop = own.function("host_loop", "i32 i32 -> i32")
         spin_then_load = own.function("spin_then_load", "i32 i32 -> i32")
-        while time.monotonic() < stop:
+        while rounds == 0 or time.monotonic() < stop:
             for machine in (own, shared):
                 assert machine.function("spin")(10_000) == expected
                 assert trap_code(machine.function("divide"), 1, 0) == 2
@@ -665,8 +665,8 @@ def test_ctrl_c_stops_a_loop() -> None:
         machine = Machine(SPIN + DIVIDE)
         forever, divide = machine.function("forever"), machine.function("divide")
         for _ in range(3):
-            threading.Timer(0.15, os.kill, (os.getpid(), signal.SIGINT)).start()
             try:
+                threading.Timer(0.15, os.kill, (os.getpid(), signal.SIGINT)).start()
                 forever()
             except KeyboardInterrupt:
                 print("interrupted")

@@ -446,6 +446,56 @@ def test_c_function_with_stack_arguments() -> None:
     assert seen == [values]
 
 
+C_TYPES = {
+    "i32": ctypes.c_int32,
+    "i64": ctypes.c_int64,
+    "f32": ctypes.c_float,
+    "f64": ctypes.c_double,
+}
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_c_functions_of_many_types_get_their_arguments(seed: int) -> None:
+    """As C passes them: in registers, then in words on the stack."""
+    source = random.Random(seed)
+    kinds = source.choices(list(C_TYPES), k=source.randrange(4, 30))
+    result = source.choice(kinds)
+    seen: list[tuple[object, ...]] = []
+
+    def target(*values: float) -> float:
+        seen.append(values)
+        return values[kinds.index(result)]
+
+    prototype = ctypes.CFUNCTYPE(C_TYPES[result], *[C_TYPES[kind] for kind in kinds])
+    type_ = f"{' '.join(kinds)} -> {result}"
+    machine = caller(type_)
+    machine.c(0, type_, prototype(target))
+    values = tuple(
+        source.randrange(-(2**31), 2**31) if kind[0] == "i" else source.randrange(2**20) / 8
+        for kind in kinds
+    )
+    for _ in range(2):
+        assert machine.function("call", type_)(*values) == values[kinds.index(result)]
+    assert seen == [values] * 2
+
+
+@pytest.mark.parametrize("ints", [0, 1, 2, 3, 4, 5, 6])
+@pytest.mark.parametrize("floats", [0, 8, 9, 10])
+def test_variadic_c_functions_find_an_aligned_stack(ints: int, floats: int) -> None:
+    # What has variadic parameters stores vector registers, at aligned addresses, if told to.
+    formats = b"%d " * ints + b"%g " * floats
+    buffer = ctypes.create_string_buffer(1000)
+    pattern = ctypes.create_string_buffer(formats)
+    type_ = "i64 i64 i64 " + "i32 " * ints + "f64 " * floats + "-> i32"
+    machine = caller(type_)
+    machine.c(0, type_, ctypes.CDLL(None).snprintf)
+    values = [*range(10, 10 + ints), *(i + 0.5 for i in range(floats))]
+    call = machine.function("call", type_)
+    wanted = b"".join(b"%g " % value for value in values)
+    size = call(ctypes.addressof(buffer), 1000, ctypes.addressof(pattern), *values)
+    assert (size, buffer.value) == (len(wanted), wanted)
+
+
 def test_c_function_may_call_wasm_again() -> None:
     machine = Machine(HOST + DIVIDE)
     divide = machine.function("divide")

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from jitwasm import Global, Instance, LinkError, Memory, Table
+from jitwasm import Config, Global, Instance, LinkError, Memory, Module, Table
+from jitwasm.backend.native import NativeRuntime
 from tests.runtime.support import instantiate, module_of
+from tests.support.wat import wat
 
 
 def import_function(type_: str, function: object) -> Callable[..., Any]:
@@ -394,6 +396,32 @@ def test_object_that_carries_a_ctypes_pointer_is_linked_directly() -> None:
         ctypes = c_function(LIBC, "abs", ctypes.c_int, ctypes.c_int)
 
     assert import_function("(param i32) (result i32)", Compiled())(-3) == 3
+
+
+def test_numba_functions_are_linked_directly(monkeypatch: pytest.MonkeyPatch) -> None:
+    numba = pytest.importorskip("numba", reason="numba does not install for this Python")
+    mixed = numba.cfunc("float64(int32, int64, float32, float64)")(lambda a, b, c, d: a + b * c + d)
+    nothing = numba.cfunc("void(int64)")(lambda a: None)
+    direct: list[int] = []
+    c_function = NativeRuntime.c_function
+
+    def spy(self: NativeRuntime, type_: Any, address: int, *rest: Any) -> Any:
+        direct.append(address)
+        return c_function(self, type_, address, *rest)
+
+    monkeypatch.setattr(NativeRuntime, "c_function", spy)
+    four = "(param i32) (param i64) (param f32) (param f64) (result f64)"
+    call = import_function(four, mixed)
+    assert call(1, 2, 0.5, 0.25) == 2.25
+    assert import_function("(param i64)", nothing)(7) is None
+    assert direct == [mixed.address, nothing.address]
+    with pytest.raises(LinkError, match="C function"):
+        import_function("(param i32) (result i32)", mixed)
+    # Both use LLVM, from one library.
+    optimised = Config(tier="optimized", cache=False)
+    module = Module(wat('(module (func (export "f") (result i32) (i32.const 7)))'), optimised)
+    assert Instance(module).exports.f() == 7
+    assert numba.njit("int64(int64)")(lambda n: n * n)(12) == 144
 
 
 def test_resolved_modules_are_not_bound_to_what_they_were_linked_to() -> None:
