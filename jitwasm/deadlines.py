@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import time
+from collections.abc import Callable
 from types import TracebackType
+from typing import ParamSpec, TypeVar
 
 from jitwasm.backend.native import native
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 __all__ = ["deadline", "time_left"]
 
@@ -28,13 +34,19 @@ class deadline:  # used like a function, as contextlib's managers are
 
     The call ends with a `Trap` whose code is `TrapCode.DEADLINE`; its instance stays usable. Code
     costs nothing for it. A host function is not interrupted, but wasm does not go on after it.
-    Blocks nest: the earliest deadline holds.
+    Blocks nest: the earliest deadline holds. Called with a function it gives one that has so many
+    seconds for each call.
 
     Args:
         seconds: from entering the block on; None sets none.
 
     Raises:
         ValueError: `seconds` is not a positive number.
+
+    Example:
+        >>> with jitwasm.deadline(0.5):
+        ...     instance.exports.run()
+        >>> jitwasm.deadline(0.5)(instance.exports.run)()
     """
 
     __slots__ = ("_before", "_seconds")
@@ -44,6 +56,16 @@ class deadline:  # used like a function, as contextlib's managers are
             raise ValueError(f"a deadline must be a positive number of seconds, not {seconds!r}")
         self._seconds = seconds
         self._before: list[int] = []
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        seconds = self._seconds
+
+        @functools.wraps(function)
+        def limited(*args: P.args, **kwargs: P.kwargs) -> R:
+            with deadline(seconds):
+                return function(*args, **kwargs)
+
+        return limited
 
     def __enter__(self) -> deadline:
         if self._seconds is not None:
