@@ -9,8 +9,8 @@ doubles work too.
 from __future__ import annotations
 
 import contextlib
-import http.client
-import socket
+import importlib
+import sys
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
@@ -151,7 +151,7 @@ def _urllib3_body(response: Any) -> Body:
 def _urllib_body(response: Any) -> Body:
     # An HTTPError is a response that wraps the real one.
     inner = response
-    while not isinstance(inner, http.client.HTTPResponse) and hasattr(inner, "fp"):
+    while not _is_of_http_client(inner) and hasattr(inner, "fp"):
         inner = inner.fp
 
     def chunks() -> Iterator[bytes]:
@@ -160,7 +160,7 @@ def _urllib_body(response: Any) -> Body:
             yield chunk
         missing = getattr(inner, "length", None)
         if missing:  # read1 does not tell a lost connection from the end
-            raise http.client.IncompleteRead(b"", missing)
+            raise importlib.import_module("http.client").IncompleteRead(b"", missing)
 
     def abort() -> None:
         with contextlib.suppress(AttributeError):
@@ -184,8 +184,14 @@ def _decompressed(pieces: Iterator[bytes]) -> Iterator[bytes]:
         raise EOFError("the compressed body of the response ends too early")
 
 
+def _is_of_http_client(response: Any) -> bool:
+    # Without that module there is none. To import it takes longer than to compile a small module.
+    module: Any = sys.modules.get("http.client")
+    return module is not None and isinstance(response, module.HTTPResponse)
+
+
 def _urllib_used(response: Any) -> bool:
-    if not isinstance(response, http.client.HTTPResponse):
+    if not _is_of_http_client(response):
         return bool(getattr(response, "closed", False) or _has_been_read(response))
     declared = response.headers.get("Content-Length")
     if response.isclosed():
@@ -216,7 +222,7 @@ def _length(response: Any) -> int | None:
     return int(declared) if declared is not None and declared.isdecimal() else None
 
 
-def _shut_down(connection: socket.socket | None) -> None:
+def _shut_down(connection: Any) -> None:
     if connection is not None:
         with contextlib.suppress(OSError):
-            connection.shutdown(socket.SHUT_RDWR)
+            connection.shutdown(2)  # socket.SHUT_RDWR
