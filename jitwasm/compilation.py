@@ -18,6 +18,7 @@ from jitwasm.frontend.events import CodeStart, FunctionBody, ModuleEnd
 from jitwasm.frontend.moduleinfo import ModuleInfo
 from jitwasm.frontend.stream import StreamParser
 from jitwasm.frontend.translate import Translator
+from jitwasm.frontend.validator import Validator
 from jitwasm.recovery import OutOfProportion, Recovery
 from jitwasm.tierchoice import Way
 from jitwasm.tiers import BaselineCode
@@ -110,15 +111,15 @@ def check(data: bytes, config: Config) -> ModuleInfo:
         CompileError: it is not valid.
     """
     parser = StreamParser(config.features, config.limits)
-    translator: Translator | None = None
+    validator: Validator | None = None
     view = memoryview(data)
     for start in range(0, len(view), FEED_BYTES):
         for event in parser.feed(view[start : start + FEED_BYTES]):
             if isinstance(event, FunctionBody):
-                assert translator is not None
-                translator.translate(event)
+                assert validator is not None
+                validator.validate(event)
             elif isinstance(event, CodeStart):
-                translator = Translator(event.info, config)
+                validator = Validator(event.info, config)
     end = parser.finish()[-1]
     assert isinstance(end, ModuleEnd)
     return end.info

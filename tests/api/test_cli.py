@@ -100,7 +100,7 @@ def test_errors_are_one_line(
 
 def test_a_trap_shows_where_it_was(calc: str, capsys: pytest.CaptureFixture[str]) -> None:
     main(["run", calc, "--invoke", "trap"])
-    assert "calc.trap (wasm-function[8])" in capsys.readouterr().err
+    assert "calc.trap (wasm-function[8]:0x" in capsys.readouterr().err
 
 
 def test_the_exit_code_of_a_program_is_ours(calc: str) -> None:
