@@ -22,7 +22,7 @@ from importlib.machinery import PathFinder
 from jitwasm.abi import ABI_VERSION
 from jitwasm.config import Config
 from jitwasm.diskcache import DiskCache, cache_key, cache_of
-from jitwasm.storedcode import Buffer, StoredCode
+from jitwasm.storedcode import Buffer, OptimizedCode, StoredCode
 from jitwasm.version import __version__
 
 __all__ = ["CodeRecord", "ModuleCache", "module_cache"]
@@ -109,16 +109,19 @@ class CodeRecord:
         found = self._cache.load(self._key)
         if found is None or found.way != self._way:
             found = StoredCode(self._way)
-        optimized = list(self.optimized)
-        done = {funcidx for row in optimized for funcidx in row.funcidxs}
-        others = [row for row in found.optimized if done.isdisjoint(row.funcidxs)]
+        optimized: list[OptimizedCode] = []
+        done: set[int] = set()
+        for row in [*reversed(self.optimized), *reversed(found.optimized)]:
+            if not done.issuperset(row.funcidxs):  # else all of it has been replaced
+                optimized.append(row)
+                done.update(row.funcidxs)
         code = StoredCode(
             self._way,
             self._fingerprint,
             self.objects,
             {**found.baseline, **self.baseline},
             {**found.fallbacks, **self.fallbacks},
-            [*others, *optimized],
+            optimized[::-1],
             list(self.hot),
         )
         self._cache.save(self._key, code)

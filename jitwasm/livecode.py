@@ -113,6 +113,7 @@ class LiveCode:
         self._tiers = bytearray(count)
         self._codes = array("Q", bytes(8 * count))  # what the slots hold, function by function
         self._stubs: Sequence[int] = ()
+        self._waiting: dict[int, OptimizedCode] = {}  # stored code that has not been needed yet
         self._images: list[CodeImage] = []
         self._starts: list[tuple[int, int, int]] = []  # unoptimised code: (start, end, funcidx)
         self._contexts: weakref.WeakSet[InstanceCode] = weakref.WeakSet()
@@ -152,8 +153,19 @@ class LiveCode:
             if record.objects or record.fallbacks:
                 self._load_objects([*record.objects, *record.fallbacks.values()])
             for row in record.optimized:
-                self._use(row)
+                for funcidx in row.funcidxs:
+                    self._await(funcidx, row)
         return image
+
+    def _await(self, funcidx: int, code: OptimizedCode) -> None:
+        """Let a function's first call load its optimised code. The lock is held.
+
+        Nearly all of a module may have been optimised at last; a start needs little of it.
+        """
+        place = funcidx - self._first
+        self._waiting[funcidx] = code
+        self._codes[place] = self._stubs[place] + LAZY
+        self._tiers[place] = Tier.OPTIMIZED
 
     def entry_points(self) -> Sequence[int]:
         """Where the functions are entered by whoever keeps pointers to them: the stubs."""
@@ -163,7 +175,10 @@ class LiveCode:
         """A function is called through a slot that does not lead to its code yet."""
         place = funcidx - self._first
         with self._lock:
-            if self._tiers[place] == Tier.NONE:
+            waiting = self._waiting.get(funcidx)
+            if waiting is not None:
+                self._use(waiting, stored=True)
+            elif self._tiers[place] == Tier.NONE:
                 self.called.append(funcidx)
                 self._compile(funcidx)
             address = self._codes[place]
@@ -245,11 +260,14 @@ class LiveCode:
             self._use(code)
         self._save_if_due()
 
-    def _use(self, code: OptimizedCode) -> None:
+    def _use(self, code: OptimizedCode, stored: bool = False) -> None:
         image = native().load([code.data], self._describe)
         self._images.append(image)
         contexts = list(self._contexts)
         for funcidx in code.funcidxs:
+            if stored and self._waiting.get(funcidx) is not code:
+                continue  # there is better code than this
+            self._waiting.pop(funcidx, None)
             address = image.symbols[function_symbol(funcidx)]
             place = funcidx - self._first
             self._codes[place] = address

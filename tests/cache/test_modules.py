@@ -235,6 +235,33 @@ def test_optimised_code_is_preferred_and_both_are_kept(data: bytes, lazy: Config
     assert 1 in found.baseline
 
 
+def test_of_several_objects_with_a_function_the_last_one_counts(data: bytes, lazy: Config) -> None:
+    def code(*numbers: int) -> bytes:
+        functions = " ".join(
+            f"(func (param i32 i32) (result i32) (i32.const {number}))" for number in numbers
+        )
+        text = f'(module (import "m" "m" (func (param i32) (result i32))) {functions})'
+        return jitwasm.Module(wat(text), WAYS["optimized"]).objects[0]
+
+    cold: Any = jitwasm.Module(data, lazy)._parts.lazy
+    cold.image(lambda symbol: None)
+    cold.install(OptimizedCode((1, 2), code(10, 20)))
+    cold.install(OptimizedCode((2,), code(0, 22)))
+    cold.save()
+    for order in ((1, 2), (2, 1)):
+        module = jitwasm.Module(data, lazy)
+        exports = jitwasm.Instance(module, {"host": {"twice": abs}}).exports
+        functions = {1: exports.add, 2: exports.sub}
+        assert [functions[i](0, 0) for i in order] == [{1: 10, 2: 22}[i] for i in order]
+        assert module.tiers.optimized == 2
+    warm: Any = jitwasm.Module(data, lazy)
+    exports = jitwasm.Instance(warm, {"host": {"twice": abs}}).exports
+    warm._parts.lazy.install(OptimizedCode((1, 2), code(11, 21)))
+    assert [exports.add(0, 0), exports.sub(0, 0)] == [11, 21]
+    warm._parts.lazy.save()
+    assert [row.funcidxs for row in stored(data, lazy).optimized] == [(1, 2)]
+
+
 # Keys.
 
 
