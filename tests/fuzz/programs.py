@@ -94,7 +94,7 @@ class _Function:
             return self.constant(type_)
         if kind < 0.48:
             load = self.source.choice(_LOADS[type_])
-            return self.canonical(type_, f"({load} offset={self.offset()} {self.address()})")
+            return f"({load} offset={self.offset()} {self.address()})"
         if kind < 0.53:
             a, b = self.value(type_, depth + 1), self.value(type_, depth + 1)
             return f"(select {a} {b} {self.value('i32', depth + 1)})"
@@ -120,13 +120,14 @@ class _Function:
             words += [str(self.source.randrange(limit)) for _ in range(count)]
         parts = [self.value(operand, depth + 1) for operand in operands]
         text = f"({' '.join(words)} {' '.join(parts)})"
-        floats = "f32" in mnemonic or "f64" in mnemonic
-        return self.canonical(type_, text) if floats else text
+        shape, _, operation = mnemonic.partition(".")
+        compares = operation in ("eq", "ne", "lt", "gt", "le", "ge")
+        return text if compares else self.canonical(shape if type_ == "v128" else type_, text)
 
-    def canonical(self, type_: str, text: str) -> str:
-        """The same with every NaN a canonical one."""
-        if type_ in ("f32", "f64", "v128"):
-            return f"(call $canonical_{type_} {text})"
+    def canonical(self, kind: str, text: str) -> str:
+        """The same with NaNs canonical, of floats or of lanes that are floats."""
+        if kind in ("f32", "f64", "f32x4", "f64x2"):
+            return f"(call $canonical_{kind} {text})"
         return text
 
     def constant(self, type_: str) -> str:
@@ -237,8 +238,7 @@ class _Function:
             address = f"(local.get {counter})"
         loads = [f"({type_}.load offset={start} {address})" for start in starts[1:]]
         value = f"({self.source.choice(operations)} {loads[0]} {loads[1]})"
-        if type_ in ("f32", "f64"):
-            value = self.canonical(type_, value)
+        value = self.canonical(type_, value)
         step = f"(local.tee {counter} (i32.add (local.get {counter}) (i32.const {size})))"
         end = size * self.source.choice((1, 3, 16, 37, 60))
         kept = self.source.random() < 0.3 and self.local(type_)
@@ -327,9 +327,10 @@ _FIXED = """
   (select (local.get 0) (f32.const nan) (f32.eq (local.get 0) (local.get 0))))
 (func $canonical_f64 (param f64) (result f64)
   (select (local.get 0) (f64.const nan) (f64.eq (local.get 0) (local.get 0))))
-(func $canonical_v128 (param v128) (result v128)
-  (local.set 0 (v128.bitselect (local.get 0) (v128.const f32x4 nan nan nan nan)
+(func $canonical_f32x4 (param v128) (result v128)
+  (v128.bitselect (local.get 0) (v128.const f32x4 nan nan nan nan)
     (f32x4.eq (local.get 0) (local.get 0))))
+(func $canonical_f64x2 (param v128) (result v128)
   (v128.bitselect (local.get 0) (v128.const f64x2 nan nan)
     (f64x2.eq (local.get 0) (local.get 0))))
 """

