@@ -98,7 +98,7 @@ def _is_excused(data: bytes, mine: Verdict) -> bool:
 def _peer_says(data: bytes) -> str | None:
     text = _complaint(peer_engine(False), data)
     if text is not None and ("`gc` proposal" in text or "gc feature" in text):
-        # Recursion groups, subtypes of functions and bottom types are part of function references to jitwasm.
+        # Recursion groups, subtypes and bottom types are part of function references to jitwasm.
         return _complaint(_engine_with_gc(), data)
     return text
 
