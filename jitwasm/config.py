@@ -1,7 +1,7 @@
 """What a caller may choose: one immutable `Config`.
 
-Environment variables are read here and nowhere else: by `default_config`, and where a cache is
-looked for.
+Environment variables are read here and nowhere else: by `default_config`, where a cache is looked
+for, and where a module is unpickled.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ __all__ = [
     "cache_folder",
     "cache_limit",
     "default_config",
+    "trusts_pickled_code",
 ]
 
 CACHE_BYTES = 1 << 30
@@ -195,6 +196,12 @@ def default_config() -> Config:
         host_calls=os.environ.get("JITWASM_HOST_CALLS", "fast"),
         verify_ir=os.environ.get("JITWASM_VERIFY_IR") == "1",
     )
+
+
+def trusts_pickled_code() -> bool:
+    """Whether machine code in pickled modules is used; JITWASM_PICKLED_CODE=0 has it ignored and
+    the module, whose bytes the pickle has too, validated and compiled again."""
+    return os.environ.get("JITWASM_PICKLED_CODE") != "0"
 
 
 def cache_folder(config: Config) -> str | None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jitwasm.codecache import CodeRecord, ModuleCache, module_cache
-from jitwasm.config import Config, default_config
+from jitwasm.config import Config, default_config, trusts_pickled_code
 from jitwasm.errors import CompileError
 from jitwasm.frontend.events import CodeStart, Event, FunctionBody, ModuleEnd
 from jitwasm.frontend.moduleinfo import ModuleInfo
@@ -255,7 +255,8 @@ class Module(CompiledModule):
     """A compiled module: validated, and translated to machine code.
 
     It is immutable and stateless: instantiate it as often as you like, from any thread. It
-    pickles; where it is unpickled on a machine like this one, it is not compiled again.
+    pickles; where it is unpickled on a machine like this one, it is not compiled again. Like any
+    pickle, take only those you trust: this one holds machine code (docs/security.md).
 
     Example:
         >>> module = jitwasm.Module(Path("lib.wasm").read_bytes())
@@ -388,8 +389,9 @@ def _unpickle(
     config: Config,
     live: bool,
 ) -> Module:
-    sys.audit("jitwasm.compile", data)
-    if fingerprint and (not objects or not _runs_here(fingerprint)):
+    use_code = objects and trusts_pickled_code() and _runs_here(fingerprint)
+    sys.audit("jitwasm.unpickle" if use_code else "jitwasm.compile", data)
+    if fingerprint and not use_code:
         return cls._from_parts(_compile_parts(data, config))
     info, bodies = _decode(data, config)
     lazy = None
