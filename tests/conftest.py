@@ -14,6 +14,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--bless", action="store_true", help="rewrite the expected IR in tests/golden/**/*.wat"
     )
+    parser.addoption(
+        "--lifetimes",
+        type=int,
+        default=0,
+        help="instances and moves in the random tests of lifetimes, beyond a few hundred",
+    )
+
+
+@pytest.fixture(scope="session")
+def lifetimes(request: pytest.FixtureRequest) -> int:
+    """How long tests of lifetimes are to be, 0 for short."""
+    return int(request.config.getoption("--lifetimes"))
 
 
 @pytest.fixture(scope="session")
