@@ -99,6 +99,10 @@ def _run(options: argparse.Namespace) -> int:
             instance = Instance(module, wasi.imports)
             if "_initialize" in instance.exports:
                 instance.exports["_initialize"]()
+            elif module.info.start is None:
+                names = [row.name for row in module.exports() if row.kind == "function"]
+                hint = f"; --invoke calls one of {', '.join(names)}" if names else ""
+                raise UsageError(f"nothing to run: it exports no _start{hint}")
     return 0
 
 

@@ -76,6 +76,7 @@ def test_invoke_prints_the_results(
         (["run", "{calc}", "--invoke", "add", "1", "x"], 1, "'x' is no i32"),
         (["run", "{calc}", "--invoke", "add", "1", "99999999999"], 1, "does not fit in i32"),
         (["run", "{calc}", "--invoke", "ref", "x"], 1, "only null can be given"),
+        (["run", "{calc}"], 1, "exports no _start; --invoke calls one of add, neg, half, two,"),
         (["run", "missing.wasm"], 1, "No such file or directory"),
         (["inspect", "missing.wasm"], 1, "No such file or directory"),
         (["run", __file__], 1, "magic header not detected"),
@@ -241,7 +242,7 @@ def test_a_long_compilation_shows_its_progress(tmp_path: Path) -> None:
         stderr=other_end,
     )
     os.close(other_end)
-    data = wat("(module (func))")
+    data = wat('(module (func (export "_start")))')
     shown = b""
     with open(fifo, "wb", buffering=0) as sink:
         sink.write(data[:8])
