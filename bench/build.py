@@ -11,10 +11,12 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -28,6 +30,7 @@ __all__ = [
     "build",
     "build_library",
     "compiler_version",
+    "time_native",
 ]
 
 OUTPUT = Path(__file__).parent / "build"
@@ -98,6 +101,41 @@ def build_library(name: str, source: str) -> Path:
     return target
 
 
+def time_native(workload: str) -> tuple[float, float]:
+    """Wall-clock and CPU seconds the compiler takes for native code of a workload, or of `SUITE`.
+
+    Nothing is linked, and the compiler's own cache starts empty.
+    """
+    names = sorted(WORKLOADS) if workload == SUITE else [workload]
+    flags = [*_COMMON, *(flag for flag in _NATIVE if flag != "-shared"), "-c"]
+    OUTPUT.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=OUTPUT) as scratch:
+        result = Path(scratch) / "out.o"
+        # The driver's start is not the compiler's work: an empty source costs as much. The same
+        # source again would come from the cache, so its text differs.
+        empty = Path(scratch) / "empty.c"
+        empty.write_text("")
+
+        def compile_(source: Path) -> tuple[float, float]:
+            return _children_time(lambda: _compile([source], flags, result, scratch))
+
+        compile_(empty)
+        empty.write_text("// again\n")
+        start = compile_(empty)
+        took = [compile_(_source(name)) for name in names]
+    wall = sum(seconds for seconds, _ in took) - len(names) * start[0]
+    cpu = sum(seconds for _, seconds in took) - len(names) * start[1]
+    return max(wall, 0.0), max(cpu, 0.0)
+
+
+def _children_time(work: Callable[[], None]) -> tuple[float, float]:
+    before, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    work()
+    wall = time.perf_counter() - wall
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
 def compiler_version() -> str:
     """Names the compiler in reports."""
     first = _run(["--version"]).splitlines()[0]
@@ -127,13 +165,18 @@ def _link_suite(names: Sequence[str], flags: Sequence[str], scratch: Path, resul
     _compile([*objects, SUPPORT / "mem.c"], flags, result)
 
 
-def _compile(inputs: Sequence[Path], flags: Sequence[str], output: Path) -> None:
-    _run([*flags, "-I", str(SUPPORT), *map(str, inputs), "-o", str(output)])
+def _compile(
+    inputs: Sequence[Path], flags: Sequence[str], output: Path, cache: str | None = None
+) -> None:
+    """`cache` is a folder for what the compiler keeps; None leaves it where it is."""
+    _run([*flags, "-I", str(SUPPORT), *map(str, inputs), "-o", str(output)], cache)
 
 
-def _run(arguments: Sequence[str]) -> str:
+def _run(arguments: Sequence[str], cache: str | None = None) -> str:
     command = [sys.executable, "-m", "ziglang", "cc", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    folders = {"ZIG_LOCAL_CACHE_DIR": cache, "ZIG_GLOBAL_CACHE_DIR": cache} if cache else {}
+    environment = {**os.environ, **folders}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise BuildError(f"{' '.join(command)}\n{done.stderr}")
     return done.stdout

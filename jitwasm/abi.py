@@ -30,11 +30,13 @@ __all__ = [
     "ABI_VERSION",
     "ACTIVATION",
     "DATA_SEGMENT",
+    "DERIVED_REACH",
     "ELEM_SEGMENT",
     "ENV",
     "FUNCREF",
     "HOST_ENV",
     "MEMORY32_GUARD",
+    "MEMORY32_MOST",
     "MEMORY32_RESERVED",
     "MEMORY64_GUARD",
     "MEMORY64_RESERVED",
@@ -326,6 +328,11 @@ MEMORY64_RESERVED = 64 << 30
 MEMORY32_GUARD = 64 << 10
 MEMORY64_GUARD = 4 << 30
 """Inaccessible bytes behind: room for the width of an access (32) or its static offset (64)."""
+MEMORY32_MOST = (1 << 32) - (64 << 10)
+"""Bytes to which 32-bit memories grow: the last page is never there, unless a type asks for it."""
+DERIVED_REACH = 32 << 10
+"""By how much an address may lie behind one that was accessed, and be computed from its pointer:
+with the width of an access, less than `MEMORY32_GUARD` and than what `MEMORY32_MOST` leaves."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from jitwasm.abi import MEMORY32_MOST
 from jitwasm.backend.native import HostFunction, NativeRuntime, native
 from jitwasm.block import Block, write_word
 from jitwasm.blueprint import blueprint_of
@@ -38,7 +39,7 @@ from jitwasm.store import Hold, Store, merge_all
 from jitwasm.table import Table, TableCore
 from jitwasm.tag import Tag
 from jitwasm.trapcodes import TrapCode
-from jitwasm.types import DefType, FuncType, GlobalType, MemoryType
+from jitwasm.types import I32, DefType, FuncType, GlobalType, MemoryType
 from jitwasm.values import from_ref, to_ref
 from jitwasm.vmctx import HostImport, ImportedFunction, VMContext, wasm_import
 
@@ -81,7 +82,7 @@ class Instance(Exporter):
         runtime, door = _runtime(), store.door
         runtime.enter_store(door)
         try:
-            context = _allocate(module, resolved, store)
+            context = _allocate(_fitting(module, resolved), resolved, store)
             self._hold = hold = context.hold(store)
             self.exports = _exports_of(context, hold)
             _announce(context, resolved)
@@ -154,6 +155,16 @@ def _join_stores(resolved: list[Resolved]) -> Store:
     for item in linked:
         join(item, store)
     return store.root()
+
+
+def _fitting(module: CompiledModule, resolved: list[Resolved]) -> CompiledModule:
+    """The module, compiled so that its code may use the memory that it imports."""
+    memory = next((item for item in resolved if isinstance(item, Memory)), None)
+    if memory is None or memory.type.addr is not I32 or memory.size <= MEMORY32_MOST:
+        return module
+    declared = module.info.memories[0]
+    derives = declared.limits.minimum * declared.page_size <= MEMORY32_MOST
+    return module.checked() if derives and module.config.bounds == "guard" else module
 
 
 def _allocate(module: CompiledModule, resolved: list[Resolved], store: Store) -> VMContext:

@@ -21,6 +21,7 @@ __all__ = [
     "TBAA_MEMORY",
     "TBAA_TABLE",
     "TBAA_VM",
+    "WIDE",
     "FunctionIR",
 ]
 
@@ -55,11 +56,17 @@ TBAA_TABLE = ", !tbaa !8"
 TBAA_GLOBAL = ", !tbaa !10"
 """On accesses to cells of globals."""
 
-FUNCTION_ATTRIBUTES = (
-    'attributes #0 = { uwtable "probe-stack"="inline-asm" "disable-tail-calls"="true" }'
-)
-"""Attributes of every function defined from wasm: tables for unwinding, stack probes, and no tail
-calls but `musttail` ones: an endless recursion shall exhaust the stack, not become a loop."""
+FUNCTION_ATTRIBUTES = """\
+attributes #0 = { uwtable "probe-stack"="inline-asm" "disable-tail-calls"="true" }
+attributes #1 = { "prefer-vector-width"="512" }
+"""
+"""Group #0 is of every function defined from wasm: tables for unwinding, stack probes, and no tail
+calls but `musttail` ones: an endless recursion shall exhaust the stack, not become a loop. Group #1
+is of those with loops that may be vectorised and that their producer has unrolled: each iteration
+fills several lanes already."""
+
+WIDE = "#1 "
+"""Before ` #0 {` of a definition."""
 
 
 MOST_TEXT_PER_BYTE = 64

@@ -15,6 +15,7 @@ from typing import Any
 
 from jitwasm.abi import (
     MEMORY32_GUARD,
+    MEMORY32_MOST,
     MEMORY32_RESERVED,
     MEMORY64_GUARD,
     MEMORY64_RESERVED,
@@ -113,7 +114,7 @@ class Memory(Unpicklable, Linked):
         if type_.limits.maximum is not None:
             maximum = min(type_.limits.maximum * type_.page_size, reserved)
         if type_.addr is I32:
-            maximum = min(maximum, 1 << 32)
+            maximum = max(min(maximum, MEMORY32_MOST), size)
         if most is not None:
             maximum = max(min(maximum, most // type_.page_size * type_.page_size), size)
         self._record = Block(MEMORY_RECORD.size)

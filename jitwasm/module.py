@@ -223,6 +223,14 @@ class CompiledModule:
         if self._parts.lazy is not None:
             self._parts.lazy.attach(context)
 
+    def checked(self) -> CompiledModule:
+        """The same module with all bounds checked by comparison (internal).
+
+        For memories that have the last page of their address space, where the pointers that
+        guarded code derives from each other do not hold.
+        """
+        raise NotImplementedError
+
     def __copy__(self) -> CompiledModule:
         return self
 

@@ -280,6 +280,11 @@ class Module(CompiledModule):
         sys.audit("jitwasm.compile", data)
         super().__init__(_compile_parts(data, config))
 
+    def checked(self) -> Module:
+        parts = self._parts
+        config = dataclasses.replace(parts.config, bounds="explicit")
+        return self._from_parts(_compile_parts(parts.data, config))
+
     @classmethod
     def _from_parts(cls, parts: ModuleParts) -> Module:
         module = cls.__new__(cls)

@@ -304,6 +304,8 @@ class Glue:
         page = type_.page_size
         wide = type_.addr is not I32
         ceiling = abi.MEMORY64_RESERVED if wide else 1 << 32
+        if self.guard_pages and not wide:
+            ceiling = max(abi.MEMORY32_MOST, type_.limits.minimum * page)
         declared = ceiling if type_.limits.maximum is None else type_.limits.maximum * page
         maximum = min(declared, ceiling)
         if self.guard_pages:
@@ -336,7 +338,12 @@ class Glue:
             elif isinstance(desc, MemoryType):
                 index = counts["memory"]
                 counts["memory"] += 1
-                self._at_least(f, given, desc.limits.minimum * desc.page_size)
+                minimum = desc.limits.minimum * desc.page_size
+                self._at_least(f, given, minimum)
+                if self.guard_pages and desc.addr is I32 and minimum <= abi.MEMORY32_MOST:
+                    # The code relies on it; see DERIVED_REACH.
+                    size = f.load("i64", given, 8)
+                    self._check(f, f.op(f"icmp ule i64 {size}, {abi.MEMORY32_MOST}"))
                 f.store("ptr", given, VM, info.layout.memory_record(index))
                 f.store("ptr", f.load("ptr", given), VM, info.layout.memory_base(index))
             elif isinstance(desc, TableType):

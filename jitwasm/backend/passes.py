@@ -39,7 +39,7 @@ class Pipeline:
 PIPELINES: tuple[Pipeline, ...] = (
     Pipeline(codegen=0),
     Pipeline(codegen=2, default=1, vectorize_lines=False, unroll=False, inline=50),
-    Pipeline(codegen=2, default=2),
+    Pipeline(codegen=2, default=2, vectorize_lines=False, unroll=False),
     Pipeline(codegen=3, default=3),
 )
 """By optimisation level, 0 to 3. Level 1 is for optimising in the background: it leaves out what

@@ -92,6 +92,7 @@ class ControlFrame:
         height: of the value stack at its start, the `FRAME` entry included.
         unreachable: whether the rest of the frame is unreachable.
         init_height: of the list of initialised locals at its start.
+        known: what was known at its start (`SSABuilder.known`).
         label: LLVM label that branches go to; empty as long as there are none.
         edges: the branches so far (for a loop, all edges to its header).
         region: the header of a loop, if that is reachable.
@@ -105,6 +106,7 @@ class ControlFrame:
         "fork",
         "height",
         "init_height",
+        "known",
         "label",
         "opcode",
         "otherwise",
@@ -126,6 +128,7 @@ class ControlFrame:
         self.height = height
         self.unreachable = False
         self.init_height = 0
+        self.known = (0, 0)
         self.label = ""
         self.edges: list[Edge] = []
         self.region: Region | None = None

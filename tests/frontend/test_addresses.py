@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jitwasm.abi import MEMORY32_GUARD, MEMORY32_RESERVED
+from jitwasm.abi import DERIVED_REACH, MEMORY32_GUARD, MEMORY32_MOST, MEMORY32_RESERVED
 from jitwasm.config import Config
 from jitwasm.frontend.emit.context import INSIDE
 from tests.support.irtext import translate_text
@@ -31,3 +31,30 @@ def test_nothing_is_promised_about_wide_indices() -> None:
 
 def test_nothing_is_promised_about_compared_indices() -> None:
     assert "inbounds" not in _text(8, Config(bounds="explicit"))
+
+
+PAIR = """(module (memory {pages}) (func (param i32) (result i32)
+  (i32.add (i32.load (local.get 0)) (i32.load (i32.add (local.get 0) (i32.const {step}))))))"""
+
+
+@pytest.mark.parametrize(
+    ("pages", "step", "extensions"),
+    [
+        (1, 8, 1),
+        (1, DERIVED_REACH, 1),
+        (1, DERIVED_REACH + 1, 2),
+        (1, -8, 2),
+        (65535, 8, 1),
+        (65536, 8, 2),
+    ],
+)
+def test_a_pointer_is_derived_from_that_of_a_smaller_accessed_sum(
+    pages: int, step: int, extensions: int
+) -> None:
+    (function,) = translate_text(PAIR.format(pages=pages, step=step), Config())
+    assert function.text.count("zext i32") == extensions
+
+
+def test_derived_pointers_stay_inside_the_reservation() -> None:
+    assert DERIVED_REACH + 16 <= (1 << 32) - MEMORY32_MOST
+    assert 0xFFFF_FFFF + DERIVED_REACH + 0xFFFF_FFFF + 16 <= MEMORY32_RESERVED + MEMORY32_GUARD

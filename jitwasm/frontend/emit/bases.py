@@ -2,18 +2,22 @@
 
 LLVM decides about vectorising a loop by looking at the objects it accesses. Within one object it
 must know all distances; between two it may compare ranges before the loop. Arrays in linear memory
-are one object to it, so in a loop that stores, each address that is computed apart gets a base of
-its own: the same pointer, from an empty `asm` that LLVM does not look through.
+are one object to it, so in a loop that stores, each address that is not derived from another gets a
+base of its own: the same pointer, from an empty `asm` that LLVM does not look through.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from jitwasm.abi import DERIVED_REACH
+
 __all__ = ["LoopBases"]
 
 _MOST = 8
 """Bases in one loop; each may need a register."""
+_LOOK_BACK = 8
+"""Addresses with the same root that are looked at."""
 
 
 class LoopBases:
@@ -25,30 +29,44 @@ class LoopBases:
         innermost: whether no loop has been seen inside.
     """
 
-    __slots__ = ("_bases", "_label", "at_entry", "innermost", "line")
+    __slots__ = ("_bases", "_count", "_derived", "_label", "at_entry", "innermost", "line")
 
     def __init__(self, label: str, line: int, at_entry: bool = False) -> None:
         self._label = label
-        self._bases: dict[str, str] = {}
+        self._bases: dict[str, list[tuple[int, str]]] = {}
+        self._count = 0
         self.line = line
         self.at_entry = at_entry
         self.innermost = True
+        self._derived: dict[str, int] = {}
 
-    def base(self, root: str) -> str:
-        """The base for addresses that are computed from the operand `root`."""
-        found = self._bases.get(root)
-        if found is None:
-            number = len(self._bases) % _MOST
-            found = f"%m0.{self._label}.{number}" if number else "%m0"
-            self._bases[root] = found
-        return found
+    def base(self, root: str, constant: int) -> str:
+        """The base for an address, an operand plus a constant: its own or that of a near one."""
+        near = self._bases.setdefault(root, [])
+        for known, base in near[-_LOOK_BACK:]:
+            if abs(constant - known) <= DERIVED_REACH:
+                return base
+        number = self._count % _MOST
+        self._count += 1
+        base = f"%m0.{self._label}.{number}" if number else "%m0"
+        near.append((constant, base))
+        return base
+
+    def derive(self, pointer: str) -> None:
+        """An address was derived from this one."""
+        self._derived[pointer] = self._derived.get(pointer, 0) + 1
+
+    @property
+    def unrolled(self) -> bool:
+        """Whether the loop looks as if its producer had unrolled it, by a power of two."""
+        copies = {count + 1 for count in self._derived.values()}
+        return self.innermost and bool(copies) and copies <= {2, 4, 8, 16}
 
     def definitions(self, lines: Sequence[str]) -> str:
         """What defines them, each with a line end, given the loop's lines. In loops where they
         would do no good, they are the base by another name."""
-        names = dict.fromkeys(self._bases.values())
-        names.pop("%m0", None)
-        apart = bool(names) and self.innermost and _stores_without_calls(lines)
+        names = [f"%m0.{self._label}.{number}" for number in range(1, min(self._count, _MOST))]
+        apart = self.innermost and _stores_without_calls(lines)
         # A number in each text keeps LLVM from taking them for equal.
         rhs = "getelementptr i8, ptr %m0, i64 0"
         text = ""

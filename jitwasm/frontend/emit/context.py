@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from jitwasm.abi import (
     MEMORY32_GUARD,
+    MEMORY32_MOST,
     MEMORY32_RESERVED,
     MEMORY64_GUARD,
     MEMORY64_RESERVED,
@@ -62,6 +63,7 @@ class ModuleContext:
         call_heads: of functions that were called: the text of the call up to the environment.
         memories: plans, by memidx.
         plain_memory: whether there is a memory 0, indexed by i32 and guarded by pages.
+        derives: whether pointers into it are computed from earlier ones (`_derived`).
         split_bases: whether loops may have several bases (bases.py).
         load, store: the instructions for linear memory, volatile in strict mode.
     """
@@ -79,6 +81,7 @@ class ModuleContext:
         self.memories = [_plan(type_, config) for type_ in info.memories]
         first = self.memories[0] if self.memories else None
         self.plain_memory = first is not None and not first.wide and not first.explicit
+        self.derives = self.plain_memory and first is not None and first.minimum <= MEMORY32_MOST
         # Fuel must be right at every trap, so all accesses stay in order.
         strict = config.strict or config.fuel is not None
         self.split_bases = not strict and config.opt_level != 0

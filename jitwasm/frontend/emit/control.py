@@ -81,7 +81,9 @@ def _block_type(f: FunctionEmitter, pos: int) -> tuple[Types, Types, int]:
 def _open(f: FunctionEmitter, opcode: int, start: Types, end: Types, vals: Sequence[str]) -> None:
     if len(start) + len(end) > SHORT_LIST:
         f.spend(len(start) + len(end))
-    f.push_ctrl(opcode, start, end, vals).init_height = len(f.initialized)
+    frame = f.push_ctrl(opcode, start, end, vals)
+    frame.init_height = len(f.initialized)
+    frame.known = f.known()
     if len(f.frames) > f.module.config.limits.nesting:
         raise InvalidError("blocks are nested too deeply")
 
@@ -104,6 +106,10 @@ def loop(f: FunctionEmitter, pos: int, row: None) -> int:
     if f.entry is not None and opcode_at in f.entry.loops:
         region = f.start_loop(label, f.entry.assigned, vals)
         f.open_loop(label, region.line - 1, around_entry=True)
+        # What is in front has not run where control comes from the entry.
+        f.forget((0, 0))
+        for frame in f.frames:
+            frame.known = (0, 0)
         if opcode_at == f.entry.loops[-1]:
             f.enter_loop(region)
     else:
@@ -148,6 +154,7 @@ def else_(f: FunctionEmitter, pos: int, row: None) -> int:
     if f.reachable:
         _jump(f, frame, vals)
         f.die()
+    f.forget(frame.known)
     frame.opcode = ELSE
     frame.unreachable = False
     f.reset_initialized(frame)
@@ -176,6 +183,7 @@ def end(f: FunctionEmitter, pos: int, row: None) -> int:
         if f.reachable:
             _jump(f, frame, vals)
         vals = f.join(frame.edges, frame.label, frame.end_types)
+        f.forget(frame.known)
     if not f.reachable:
         vals = ["poison"] * len(frame.end_types)
     if f.initialized:

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from jitwasm.abi import MEMORY64_RESERVED, MEMORY_RECORD, CallConv
+from jitwasm.abi import DERIVED_REACH, MEMORY64_RESERVED, MEMORY_RECORD, CallConv
 from jitwasm.errors import InvalidError, MalformedError
 from jitwasm.frontend.emit.bases import LoopBases
 from jitwasm.frontend.emit.context import INSIDE, MemoryPlan, ModuleContext
@@ -40,6 +40,9 @@ VALUES_LIMIT = 1_000_000
 """Values that lists of more than `SHORT_LIST` may have in one function, all of them together:
 parameters, results and operands of branches. Without it 4 bytes could stand for 1000 values."""
 SHORT_LIST = 16
+
+ANCHORS = 8
+"""Accessed addresses with the same root that are looked through."""
 
 VM = "%vm"
 """The environment: first parameter of every function."""
@@ -70,10 +73,10 @@ class FunctionEmitter(SSABuilder):
         conv: how it is called.
         calls, declares: see FunctionIR.
         memories: memories whose base is needed.
-        loops: the bases in the loops that are open; roots: i32 sums with constants -> what the
-            constants were added to.
+        loops: the bases in the loops that are open; sums: i32 operands -> the root and the
+            constants that were added to it.
         traps: the labels of trap blocks; cold: the text of other blocks at the end.
-        universal: whether it contains a tail call.
+        universal: whether it contains a tail call; wide: see `WIDE`.
         initial: the operands of all locals at the start.
         in_memory: whether locals are kept in stack slots, because there are too many of them for
             snapshots at each branch.
@@ -102,11 +105,12 @@ class FunctionEmitter(SSABuilder):
         "memories",
         "module",
         "parameters",
-        "roots",
+        "sums",
         "traps",
         "type",
         "uninitialized",
         "universal",
+        "wide",
     )
 
     def __init__(
@@ -133,13 +137,14 @@ class FunctionEmitter(SSABuilder):
         self.calls: dict[int, str] = {}
         self.declares: set[str] = set()
         self.universal = False
+        self.wide = False
         self.assigned: Iterator[frozenset[int]] = iter(())
         self.uninitialized: set[int] = set()
         self.initialized: list[int] = []
         self.parameters = frozenset(values[: len(self.conv.params)])
         self.memories: set[int] = set()
         self.loops: list[LoopBases] = []
-        self.roots: dict[str, str] = {}
+        self.sums: dict[str, tuple[str, int]] = {}
         self._credit = VALUES_LIMIT
         self.cold: list[str] = []
         self.traps: dict[TrapCode, str] = {}
@@ -252,18 +257,32 @@ class FunctionEmitter(SSABuilder):
             if index[0] != "%":
                 return self.mem_address(0, index, offset, 1)
             self.memories.add(0)
-            wide = self.fresh()
-            self.line(f"{wide} = zext i32 {index} to i64")
-            pointer = self.pointers[index] = self.fresh()
-            base = "%m0"
-            if self.loops:
-                base = self.loops[-1].base(self.roots.get(index, index))
-            self.line(f"{pointer} = {INSIDE} {base}, i64 {wide}")
-        if not offset:
-            return pointer
-        name = self.fresh()
-        self.line(f"{name} = {INSIDE} {pointer}, i64 {offset}")
-        return name
+            root, constant = self.sums.get(index, (index, 0))
+            pointer = self._derived(root, constant)
+            if pointer is None:
+                wide = self.op(f"zext i32 {index} to i64")
+                base = self.loops[-1].base(root, constant) if self.loops else "%m0"
+                pointer = self.op(f"{INSIDE} {base}, i64 {wide}")
+                self.anchor(root, constant, pointer)
+            self.pointers[index] = pointer
+        return self.op(f"{INSIDE} {pointer}, i64 {offset}") if offset else pointer
+
+    def _derived(self, root: str, constant: int) -> str | None:
+        """The pointer to `root + constant` from that to a smaller sum which has been accessed.
+
+        That access did not trap, so its address lies below `MEMORY32_MOST`, and the sum a little
+        above it does not wrap around. If the access comes to nothing after all, because LLVM
+        finds its value unused, the result is still inside the guard.
+        """
+        anchors = self.anchors.get(root)
+        if anchors is None or not self.module.derives:
+            return None
+        for known, pointer in anchors[-ANCHORS:]:
+            if 0 <= constant - known <= DERIVED_REACH:
+                if self.loops:
+                    self.loops[-1].derive(pointer)
+                return self.op(f"{INSIDE} {pointer}, i64 {constant - known}")
+        return None
 
     def open_loop(self, label: str, line: int, around_entry: bool = False) -> None:
         """The loop `label` begins; control enters it by the branch at `line`, or else at the
@@ -292,6 +311,7 @@ class FunctionEmitter(SSABuilder):
                 self.entry.definitions.append(definitions)
             else:
                 self._body[line] = definitions + self._body[line]
+            self.wide |= bases.unrolled
 
     def mem_address(self, memidx: int, index: str, offset: int, size: int) -> str:
         """Pointer to `size` bytes at `index` (of the memory's index type) plus `offset`.

@@ -98,12 +98,13 @@ def _binary(f: FunctionEmitter, pos: int, row: Row) -> int:
 
 
 def _add(f: FunctionEmitter, pos: int, row: Row) -> int:
-    """i32.add: addresses that differ by a constant are likely in one array."""
+    """i32.add: notes sums with constants, for addresses (`plain_address`)."""
     types, vals = f.types, f.vals
-    if f.loops and types[-1] is I32 and types[-2] is I32 and vals[-1][0] != "%":
-        root = vals[-2]
+    if types[-1] is I32 and types[-2] is I32 and vals[-1][0] not in "%p":
+        addend, constant = vals[-2], int(vals[-1])
         pos = _binary(f, pos, row)
-        f.roots[vals[-1]] = f.roots.get(root, root)
+        root, known = f.sums.get(addend, (addend, 0))
+        f.sums[vals[-1]] = root, known + constant
         return pos
     return _binary(f, pos, row)
 

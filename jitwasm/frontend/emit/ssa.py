@@ -51,17 +51,22 @@ class SSABuilder(Stacks):
         locals: value of each local, None where it must be looked up.
         unread: values assigned to locals and not read since -> line of the assignment
             `<< LOCAL_BITS | local`. Those left at the end are dead, but loads must still trap.
-        pointers: (memory, index operand) -> pointer, as far as this region knows.
+        pointers: (memory, index operand) -> pointer, defined where control must have passed; in
+            unreachable code, something that is thrown away.
+        anchors: root of addresses -> (constant, pointer) of sums that must have been accessed.
     """
 
     __slots__ = (
+        "_anchored",
         "_body",
         "_dead_locals",
         "_incomplete",
         "_labels",
         "_phis",
+        "_pointers",
         "_regions",
         "_unread",
+        "anchors",
         "block",
         "fresh",
         "line",
@@ -92,7 +97,10 @@ class SSABuilder(Stacks):
         self._incomplete: list[tuple[Region, str, int]] = []
         self._unread: dict[str, int] = {}
         self.unread = self._unread
-        self.pointers: dict[object, str] = {}
+        self._pointers: dict[object, str] = {}
+        self.pointers = self._pointers
+        self.anchors: dict[str, list[tuple[int, str]]] = {}
+        self._anchored: list[str] = []
 
     # -- values ----------------------------------------------------------------------------------
 
@@ -139,8 +147,26 @@ class SSABuilder(Stacks):
         self.locals = locals_
         self.region = region
         self.unread = self._unread
-        self.pointers = {}
+        self.pointers = self._pointers
         self.start_block(label)
+
+    def known(self) -> tuple[int, int]:
+        """What `forget` goes back to."""
+        return len(self._pointers), len(self._anchored)
+
+    def forget(self, known: tuple[int, int]) -> None:
+        """Control may have passed by what was added to `pointers` and `anchors` since then."""
+        pointers, anchors = known
+        while len(self._pointers) > pointers:
+            self._pointers.popitem()
+        while len(self._anchored) > anchors:
+            self.anchors[self._anchored.pop()].pop()
+
+    def anchor(self, root: str, constant: int, pointer: str) -> None:
+        """`root + constant` is accessed, through this pointer."""
+        if self.reachable:
+            self.anchors.setdefault(root, []).append((constant, pointer))
+            self._anchored.append(root)
 
     def edge(self, vals: Sequence[str] = (), final: bool = False) -> Edge:
         """A jump from here. `final`: this block does not go on after it."""

@@ -57,9 +57,9 @@ def _require_same_area(
     tail, plain = f.new_label(), f.new_label()
     f.line(f"br i1 {same}, label %{tail}, label %{plain}")
     f.start_block(plain)
-    known = f.pointers.copy()
+    known = f.known()
     emit_return(f, emit_call(f, conv, code, env, env, args))
-    f.pointers = known
+    f.forget(known)
     f.start_block(tail)
 
 
