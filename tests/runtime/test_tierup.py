@@ -28,7 +28,6 @@ PATIENCE = 60.0
 def all_lazy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let "auto" treat the smallest module like a large one."""
     monkeypatch.setattr(tierchoice, "EAGER_BYTES", 0)
-    monkeypatch.setattr(tierchoice, "OPTIMIZED_CODE_BYTES", 0)
 
 
 def code_of(module: jitwasm.Module) -> LiveCode:
@@ -401,7 +400,7 @@ def run(script: str) -> subprocess.CompletedProcess[str]:
     prelude = (
         "import os, sys, time, gc, threading, jitwasm\n"
         "from jitwasm import Config, tierchoice, tierup\n"
-        "tierchoice.EAGER_BYTES = tierchoice.OPTIMIZED_CODE_BYTES = 0\n"
+        "tierchoice.EAGER_BYTES = 0\n"
         "from tests.support.wat import wat\n"
         "from tests.runtime.test_tierup import BUSY, square_sum, code_of, settle\n"
     )
