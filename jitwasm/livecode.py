@@ -224,7 +224,7 @@ class LiveCode:
             for name, at in image.symbols.items()
             if name[0] == "f" and name[1:].isdecimal()
         )
-        ends = [at for at, _ in rows[1:]] + [image.hi]
+        ends = [*[at for at, _ in rows], image.hi][1:]
         self._add_baseline([(at, end, i) for (at, i), end in zip(rows, ends, strict=True)])
 
     def _add_baseline(self, rows: Sequence[tuple[int, int, int]]) -> None:
