@@ -29,7 +29,7 @@ def draw(results: Results, folder: Path) -> list[Path]:
     matplotlib.rcParams["svg.hashsalt"] = "jitwasm"
     folder.mkdir(parents=True, exist_ok=True)
     done = []
-    for name, plot in (("execute", _execute), ("call", _calls)):
+    for name, plot in (("execute", _execute), ("call", _calls), ("steady", _steady)):
         figure = plot(results)
         if figure is not None:
             path = folder / f"{name}.svg"
@@ -83,4 +83,41 @@ def _calls(results: Results) -> Any:
     axes.set_xscale("log")
     axes.invert_yaxis()
     axes.set_xlabel("nanoseconds per call f(i32, i32) -> i32")
+    return figure
+
+
+def _steady(results: Results) -> Any:
+    """Time of each run against the time since the start, and how many functions are optimised."""
+    table = results.phase("steady")
+    if not table:
+        return None
+    figure, grid = plt.subplots(1, len(table), figsize=(5.5 * len(table), 3.6), squeeze=False)
+    for axes, (program, rows) in zip(grid[0], table.items(), strict=True):
+        for row, item in rows.items():
+            rounds = item.info["rounds"]
+            axes.plot(
+                [end for end, *_ in rounds],
+                [1e3 * seconds for _, seconds, *_ in rounds],
+                color=_COLOURS.get(row, _OTHER),
+                linewidth=1,
+                label=row,
+            )
+        axes.set_title(program, fontsize=9)
+        axes.set_xlabel("seconds since the module's bytes were there")
+        axes.set_ylabel("milliseconds per run")
+        axes.set_ylim(bottom=0)
+        axes.legend(fontsize=7)
+        optimized = rows["jitwasm"].info["rounds"] if "jitwasm" in rows else []
+        if optimized:
+            functions = axes.twinx()
+            functions.plot(
+                [end for end, *_ in optimized],
+                [count for *_, count in optimized],
+                color=_COLOURS["jitwasm"],
+                linestyle=":",
+                linewidth=1,
+            )
+            functions.set_ylabel("functions optimised (dotted)")
+            functions.set_ylim(bottom=0)
+    figure.tight_layout()
     return figure

@@ -241,6 +241,35 @@ process, the interpreter included. What is cached has run twice before.
 """
 
 
+def _steady(table: Table) -> str:
+    lines = []
+    for program, rows in table.items():
+        peer = rows.get("wasmtime")
+        for row, item in rows.items():
+            rounds = item.info["rounds"]
+            ratio = f"{item.seconds / peer.seconds:.2f}" if peer else ""
+            first, optimized = rounds[0], rounds[-1][3]
+            lines.append(
+                [
+                    program,
+                    row,
+                    f"{first[0] * 1e3:,.0f} ms",
+                    f"{item.seconds * 1e3:,.0f} ms",
+                    ratio,
+                    str(optimized) if optimized >= 0 else "",
+                    f"{item.cpu:,.1f} s",
+                ]
+            )
+    return f"""## Steady state
+
+A program over and over in one process, with a new instance each time, caches off: when the first
+run ends, counted from the module's bytes; how long a run takes at last, and that by wasmtime; how
+many functions are optimised by then; CPU time of all threads.
+
+{_markdown(["program", "engine", "first ends", "at last", "ratio", "optimised", "CPU"], lines)}
+"""
+
+
 _SECTIONS: dict[str, Callable[[Table], str]] = {
     "execute": _execute,
     "call": _calls,
@@ -260,6 +289,7 @@ _SECTIONS: dict[str, Callable[[Table], str]] = {
         "(CPU time of all threads). The row `native` is clang at `-O3` on the same programs in C.",
     ),
     "start": _start,
+    "steady": _steady,
     "stream": _stream,
     "instantiate": _instantiate,
 }

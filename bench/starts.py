@@ -22,7 +22,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["JOBS", "ROWS", "Job", "Missing", "Start", "find_module", "measure"]
+__all__ = [
+    "JOBS",
+    "ROWS",
+    "Job",
+    "Missing",
+    "Start",
+    "find_module",
+    "job_folder",
+    "measure",
+    "run_in_wasmtime",
+]
 
 
 class Missing(Exception):
@@ -136,7 +146,8 @@ def measure(name: str, path: Path, row: str, cache: Path) -> Start:
 
 
 @contextlib.contextmanager
-def _input(job: Job) -> Iterator[str]:
+def job_folder(job: Job) -> Iterator[str]:
+    """A folder with the job's files."""
     with tempfile.TemporaryDirectory() as folder:
         for name, data in job.files:
             Path(folder, name).write_bytes(data)
@@ -179,9 +190,15 @@ def _wasmtime(job: Job, data: bytes, folder: str, how: str, ready: Callable[[], 
     engine = wasmtime.Engine(config)
     module = wasmtime.Module(engine, data)
     ready()
-    store, linker = wasmtime.Store(engine), wasmtime.Linker(engine)
     if job.export:
+        store, linker = wasmtime.Store(engine), wasmtime.Linker(engine)
         return _call_in_wasmtime(wasmtime, job, store, linker, module)
+    return run_in_wasmtime(wasmtime, job, engine, module, folder)
+
+
+def run_in_wasmtime(wasmtime: Any, job: Job, engine: Any, module: Any, folder: str) -> bytes:
+    """Run a WASI program once, in a new instance: what it prints."""
+    store, linker = wasmtime.Store(engine), wasmtime.Linker(engine)
     linker.define_wasi()
     wasi = wasmtime.WasiConfig()
     wasi.argv = list(job.args)
@@ -210,7 +227,7 @@ def _call_in_wasmtime(wasmtime: Any, job: Job, store: Any, linker: Any, module: 
 def main(name: str, path: str, engine: str, how: str) -> None:
     job, data = JOBS[name], Path(path).read_bytes()
     times: list[float] = []
-    with _input(job) as folder:
+    with job_folder(job) as folder:
         begin = time.perf_counter()
         work = _jitwasm if engine == "jitwasm" else _wasmtime
         result = work(job, data, folder, how, lambda: times.append(time.perf_counter()))

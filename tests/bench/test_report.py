@@ -11,6 +11,7 @@ import pytest
 from bench.meter import InsideClock
 from bench.report import render
 from bench.results import geometric_mean, load
+from bench.steady import Round, steady_seconds
 from jitwasm.benchmark.noise import NoiseProbe
 
 
@@ -86,3 +87,21 @@ def test_starts_are_compared_with_wasmtimes_cold_one(tmp_path: Path) -> None:
     ]
     text = render(load([write(tmp_path / "a.json", *rows)]))
     assert "| job | jitwasm, cached | 50 ms | 100 ms | 0.12 | 100 ms | 50 MiB |" in text
+
+
+def test_steady_state_shows_the_last_runs_and_the_progress_of_tiers(tmp_path: Path) -> None:
+    rounds = [[0.5, 0.4, 0.6, 0], [1.0, 0.2, 1.5, 30]]
+    rows = [
+        benchmark("steady", "program", "jitwasm", 0.2, rounds=rounds),
+        benchmark("steady", "program", "wasmtime", 0.25, rounds=[[0.9, 0.25, 1.0, -1]]),
+    ]
+    results = load([write(tmp_path / "a.json", *rows)])
+    text = render(results)
+    assert "| program | jitwasm | 500 ms | 200 ms | 0.80 | 30 | 0.2 s |" in text
+    assert "| program | wasmtime | 900 ms | 250 ms | 1.00 |  | 0.2 s |" in text
+
+
+def test_the_last_quarter_counts_as_steady() -> None:
+    rounds = [Round(0, seconds, 0, 0) for seconds in (9, 8, 7, 1, 2, 3, 4, 5)]
+    assert steady_seconds(rounds) == 5
+    assert steady_seconds(rounds[:1]) == 9
