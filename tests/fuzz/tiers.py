@@ -6,17 +6,23 @@ import atexit
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import jitwasm
 from jitwasm import tierchoice, tierup
+from jitwasm.backend.codegen import compile_unit, host_target
+from jitwasm.backend.units import unit_text
+from jitwasm.frontend.emit.loopentry import NoLoopEntry
+from jitwasm.frontend.translate import Translator
+from jitwasm.ir import FunctionIR
 from jitwasm.livecode import LiveCode
 
 __all__ = ["TIERS", "Tier", "caller_config", "compile_module", "settle", "tiers_of"]
 
+LOOP = 0x03
 SETTLE = 60.0
 """Seconds in which the background compiler finishes a small module on a loaded machine."""
 
@@ -30,12 +36,14 @@ class Tier:
         precise: whether memory accesses out of bounds trap in order with everything else.
         cached: compile twice, so that the second time the code comes from the disk; a module that
             looks the same up to its code goes first.
+        leaving: whether every call goes on in optimised code at the first loop it comes to.
     """
 
     config: jitwasm.Config
     lazy: bool = False
     precise: bool = True
     cached: bool = False
+    leaving: bool = False
 
     @property
     def settles(self) -> bool:
@@ -73,6 +81,7 @@ TIERS: dict[str, Tier] = {
     ),
     "lazy": Tier(_LAZY, lazy=True),
     "tier-up": Tier(_EARLY, lazy=True, precise=False),
+    "loops": Tier(_LAZY, lazy=True, precise=False, leaving=True),
     "O0": _optimized(0),
     "O2": _optimized(2),
     "O2, strict": _optimized(2, strict=True, precise=True, host_calls="ctypes"),
@@ -100,6 +109,8 @@ TURNS: tuple[tuple[str, ...], ...] = (
     ("O1", "lazy"),
     ("fuel, baseline", "fuel, tier-up"),
     ("cached, tier-up", "O0"),
+    ("loops",),
+    ("loops",),
 )
 """Tiers that take turns; every module goes through all others."""
 
@@ -120,7 +131,10 @@ def compile_module(binary: bytes, tier: Tier) -> jitwasm.Module:
     """The module, from the disk if that is the way."""
     with tier.applied():
         if not tier.cached:
-            return jitwasm.Module(binary, tier.config)
+            module = jitwasm.Module(binary, tier.config)
+            if tier.leaving:
+                _replace_loops(module)
+            return module
         config = replace(tier.config, cache=_folder(), cache_size=8 << 20)
         twin = _twin(binary)
         if twin is not None:
@@ -132,12 +146,51 @@ def compile_module(binary: bytes, tier: Tier) -> jitwasm.Module:
 def _compile_and_save(binary: bytes, config: jitwasm.Config) -> None:
     module = jitwasm.Module(binary, config)
     settle(module)
-    code = module._parts.lazy
-    if isinstance(code, LiveCode):
-        module.image()
-        for funcidx in code.bodies:
-            code._compile(funcidx)
+    code = _all_compiled(module)
+    if code is not None:
         code.save()
+
+
+def _all_compiled(module: jitwasm.Module) -> LiveCode | None:
+    """The live code of a module, after all of its functions have been compiled."""
+    code = module._parts.lazy
+    if not isinstance(code, LiveCode):
+        return None
+    module.image()
+    for funcidx in code.bodies:
+        code._compile(funcidx)
+    return code
+
+
+def _replace_loops(module: jitwasm.Module) -> None:
+    """Do at once, at every loop, what the background compiler does where a call is stuck."""
+    code = _all_compiled(module)
+    if code is None:
+        return
+    translator = Translator(code.info, module.config)
+    for place, funcidx in enumerate(code.bodies):
+        body, start = code.body(funcidx), code._codes[place]
+        for offset, position in code._compilers.positions(body):
+            if body.body[position] != LOOP:
+                continue
+            loop = code.running_loop(start + offset, translator.loops_around)
+            if loop is None or loop.loops[-1] != position:
+                continue
+            with contextlib.suppress(NoLoopEntry):
+                function = _drained(translator.pieces(body, 1 << 20, loop.loops))
+                text = unit_text([function], code.info.layout)
+                code.replace_loop(loop, compile_unit(text, host_target(2), True))
+
+
+def _drained(pieces: Generator[None, None, FunctionIR]) -> FunctionIR:
+    results: list[FunctionIR] = []
+
+    def run() -> Iterator[None]:
+        results.append((yield from pieces))
+
+    for _ in run():
+        pass
+    return results[0]
 
 
 def _twin(binary: bytes) -> bytes | None:
