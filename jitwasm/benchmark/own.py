@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,7 +11,8 @@ from typing import Any
 
 from jitwasm.benchmark.clock import Download, timed
 from jitwasm.benchmark.imports import stand_in
-from jitwasm.benchmark.job import Invocation, Job, Outcome, texts, wasi_version
+from jitwasm.benchmark.inprocess import InProcess
+from jitwasm.benchmark.job import Invocation, Job, wasi_version
 from jitwasm.benchmark.repeat import repeat_module
 from jitwasm.config import Config
 from jitwasm.errors import ExitError
@@ -50,9 +50,9 @@ class Jitwasm:
         return _Loaded(job, self._config)
 
 
-class _Loaded:
+class _Loaded(InProcess):
     def __init__(self, job: Job, config: Config) -> None:
-        self._job = job
+        self.job = job
         self._module = Module(job.data, config)
         self._wanted = self._module.imports()
         self._open = ExitStack()
@@ -64,28 +64,28 @@ class _Loaded:
         if "_initialize" in instance.exports:
             instance.exports["_initialize"]()
         function = instance.exports[invocation.name]
-        self._function: Callable[..., Any] = function
+        self.function: Callable[..., Any] = function
         data = repeat_module(invocation.type, invocation.arguments)
         repeat = Instance(Module(data, config), {"": {"f": function}})
-        self._repeat: Callable[[int], None] = repeat.exports["repeat"]
+        self.repeat: Callable[[int], None] = repeat.exports["repeat"]
 
     @contextmanager
     def _world(self, output: str) -> Iterator[Wasi | None]:
         """What a WASI module is given; None for other modules."""
-        if wasi_version(self._job.info) is None:
+        if wasi_version(self.job.info) is None:
             yield None
             return
         with (
-            open(self._job.stdin, "rb") as stdin,
+            open(self.job.stdin, "rb") as stdin,
             open(output, "wb") as stdout,
             open(os.devnull, "wb") as stderr,
             Wasi(
-                args=[os.path.basename(self._job.path), *self._job.args],
-                env=self._job.env,
+                args=[os.path.basename(self.job.path), *self.job.args],
+                env=self.job.env,
                 stdin=stdin.fileno(),
                 stdout=stdout.fileno(),
                 stderr=stderr.fileno(),
-                dirs=dict(self._job.dirs),
+                dirs=dict(self.job.dirs),
             ) as wasi,
         ):
             yield wasi
@@ -107,31 +107,7 @@ class _Loaded:
                 total += timed(partial(self._instance, wasi))
         return total / count
 
-    def outcome(self) -> Outcome:
-        invocation = self._job.invocation
-        if invocation is not None:
-            result = self._function(*invocation.arguments)
-            return Outcome(0, texts(result, invocation.type.results))
-        with tempfile.NamedTemporaryFile() as file:
-            code = self._run_main(file.name)[0]
-            return Outcome(code, file.read())
-
-    def call(self, count: int) -> float:
-        assert self._job.invocation is not None
-        function, arguments = self._function, self._job.invocation.arguments
-
-        def calls() -> None:
-            for _ in range(count):
-                function(*arguments)
-
-        return timed(calls) / count
-
-    def execute(self, count: int) -> float:
-        if self._job.runs_main:
-            return self._run_main(os.devnull)[1]
-        return timed(lambda: self._repeat(count)) / count
-
-    def _run_main(self, output: str) -> tuple[int, float]:
+    def run_main(self, output: str) -> tuple[int, float]:
         code = 0
         with self._world(output) as wasi:
             main = self._instance(wasi).exports["_start"]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import os
-import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from jitwasm.benchmark.clock import Download, timed
-from jitwasm.benchmark.job import Job, Outcome, Unavailable, texts, wasi_version
+from jitwasm.benchmark.inprocess import InProcess
+from jitwasm.benchmark.job import Job, Unavailable, wasi_version
 from jitwasm.benchmark.repeat import repeat_module
 
 __all__ = ["Wasmtime"]
@@ -52,9 +52,9 @@ class Wasmtime:
             raise Unavailable(_first_line(error)) from None
 
 
-class _Loaded:
+class _Loaded(InProcess):
     def __init__(self, api: Any, engine: Any, job: Job) -> None:
-        self._api, self._engine, self._job = api, engine, job
+        self._api, self._engine, self.job = api, engine, job
         self._module = api.Module(engine, job.data)
         self._is_wasi = wasi_version(job.info) is not None
         if job.invocation is not None:
@@ -62,23 +62,23 @@ class _Loaded:
             if "_initialize" in exports:
                 exports["_initialize"](store)
             function = exports[job.invocation.name]
-            self._function: Callable[..., Any] = partial(function, store)
+            self.function: Callable[..., Any] = partial(function, store)
             repeat = api.Module(
                 engine, repeat_module(job.invocation.type, job.invocation.arguments)
             )
             exports = api.Instance(store, repeat, [function]).exports(store)
-            self._repeat: Callable[[int], None] = partial(exports["repeat"], store)
+            self.repeat: Callable[[int], None] = partial(exports["repeat"], store)
 
     def _wasi(self, output: str) -> Any:
         if not self._is_wasi:
             return None
         config = self._api.WasiConfig()
-        config.argv = [os.path.basename(self._job.path), *self._job.args]
-        config.env = list(self._job.env.items())
-        config.stdin_file = self._job.stdin
+        config.argv = [os.path.basename(self.job.path), *self.job.args]
+        config.env = list(self.job.env.items())
+        config.stdin_file = self.job.stdin
         config.stdout_file = output
         config.stderr_file = os.devnull
-        for guest, host in self._job.dirs.items():
+        for guest, host in self.job.dirs.items():
             config.preopen_dir(host, guest)
         return config
 
@@ -91,7 +91,7 @@ class _Loaded:
             linker.define_wasi()
         linker.allow_shadowing = True
         for row in self._module.imports:
-            if not (self._is_wasi and row.module == wasi_version(self._job.info)):
+            if not (self._is_wasi and row.module == wasi_version(self.job.info)):
                 linker.define(store, row.module, row.name, self._stand_in(store, row.type))
         return store, linker.instantiate(store, self._module).exports(store)
 
@@ -115,31 +115,7 @@ class _Loaded:
             total += timed(partial(self._instance, self._wasi(os.devnull)))
         return total / count
 
-    def outcome(self) -> Outcome:
-        invocation = self._job.invocation
-        if invocation is not None:
-            result = self._function(*invocation.arguments)
-            return Outcome(0, texts(result, invocation.type.results))
-        with tempfile.NamedTemporaryFile() as file:
-            code = self._run_main(file.name)[0]
-            return Outcome(code, file.read())
-
-    def call(self, count: int) -> float:
-        assert self._job.invocation is not None
-        function, arguments = self._function, self._job.invocation.arguments
-
-        def calls() -> None:
-            for _ in range(count):
-                function(*arguments)
-
-        return timed(calls) / count
-
-    def execute(self, count: int) -> float:
-        if self._job.runs_main:
-            return self._run_main(os.devnull)[1]
-        return timed(lambda: self._repeat(count)) / count
-
-    def _run_main(self, output: str) -> tuple[int, float]:
+    def run_main(self, output: str) -> tuple[int, float]:
         store, exports = self._instance(self._wasi(output))
         main, code = exports["_start"], 0
         start = time.perf_counter()
