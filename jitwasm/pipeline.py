@@ -53,7 +53,7 @@ class Progress:
         bytes_received: of the module.
         bytes_total: its size, if the source tells.
         functions_translated: validated and on their way through LLVM.
-        functions_compiled: done.
+        functions_compiled: done, or checked and left to be compiled when they are first called.
         functions_total: how many there are, known once the code section begins.
     """
 

@@ -59,7 +59,5 @@ def _text(progress: Progress) -> str:
     size = f"{progress.bytes_received / 1e6:.1f}"
     if progress.bytes_total is not None:
         size += f" of {progress.bytes_total / 1e6:.1f}"
-    # Functions that are compiled when they are called have only been checked.
-    done = progress.functions_compiled or progress.functions_translated
-    total = progress.functions_total
+    done, total = progress.functions_compiled, progress.functions_total
     return f"compiling: {size} MB, " + (f"{done} of {total} functions" if total else "…")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, ProcessPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -84,6 +85,32 @@ def test_functions_are_compiled_while_the_last_bytes_are_missing(many: bytes) ->
     assert promise.progress.functions_translated == 1000
     assert promise.progress.bytes_received == len(many)
     assert jitwasm.Instance(module).exports.f999(0) == jitwasm.Instance(module).exports.f0(0)
+
+
+@pytest.mark.parametrize("config", [Config(), Config(tier="baseline"), Config(opt_level=0)])
+def test_progress_ends_with_all_functions_whatever_the_tier(many: bytes, config: Config) -> None:
+    config = replace(config, cache=False)
+    pieces = [many[at : at + 4096] for at in range(0, len(many), 4096)]
+    seen: list[tuple[int, int | None]] = []
+
+    def source() -> Iterator[bytes]:
+        for piece in pieces:
+            seen.append((promise.progress.functions_compiled, promise.progress.functions_total))
+            yield piece
+
+    ready = threading.Event()
+
+    def waiting() -> Iterator[bytes]:
+        ready.wait(TIMEOUT)
+        yield from source()
+
+    promise = jitwasm.compile_streaming(waiting(), config)
+    ready.set()
+    promise.result(TIMEOUT)
+    done = promise.progress
+    assert (done.functions_compiled, done.functions_total) == (1000, 1000)
+    assert [count for count, _ in seen] == sorted(count for count, _ in seen)
+    assert seen[0] == (0, None) and seen[-1][1] == 1000
 
 
 def test_a_slow_compiler_holds_the_source_back(
