@@ -34,6 +34,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--variants", default="mvp", help="of wasm: mvp, simd or both; default: mvp")
     group.addoption("--budget", type=float, default=0.5, help="seconds for each measurement")
     group.addoption(
+        "--passes",
+        type=int,
+        default=1,
+        help="how often to go through the workloads; the report takes the pass in the middle",
+    )
+    group.addoption(
         "--wasm", action="append", default=[], help="a module for the phases up to instantiation"
     )
     group.addoption(
@@ -62,7 +68,7 @@ class Case:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     config = metafunc.config
     if "case" in metafunc.fixturenames:
-        cases = _cases(config)
+        cases = _cases(config) * config.getoption("--passes")
         metafunc.parametrize("case", cases, ids=[case.id for case in cases])
     if "peer" in metafunc.fixturenames:
         peers = [engine for engine in _engines(config) if not engine.is_native]

@@ -54,14 +54,20 @@ class Results:
 
 
 def load(paths: Sequence[Path]) -> Results:
-    """Merges result files; of two measurements of the same thing the later counts."""
+    """Merges result files; of two that measured the same thing the later counts.
+
+    Of several measurements in one file, made by `--passes`, the one in the middle does: they lie
+    minutes apart, and so make up for the machine's drift.
+    """
     documents = [json.loads(path.read_text()) for path in paths]
-    merged = {
-        (item.phase, item.detail, item.row): item
-        for document in documents
-        for item in map(_measurement, document["benchmarks"])
-        if item is not None
-    }
+    merged: dict[tuple[str, str, str], Measurement] = {}
+    for document in documents:
+        found: dict[tuple[str, str, str], list[Measurement]] = {}
+        for item in map(_measurement, document["benchmarks"]):
+            if item is not None:
+                found.setdefault((item.phase, item.detail, item.row), []).append(item)
+        for key, items in found.items():
+            merged[key] = sorted(items, key=lambda item: item.seconds)[len(items) // 2]
     noise = {text for document in documents for text in _noise(document)}
     return Results(
         tuple(merged.values()),

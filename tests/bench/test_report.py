@@ -53,6 +53,12 @@ def test_later_file_replaces_earlier_measurement(tmp_path: Path) -> None:
     assert "| python | 40 ns |" in render(load([old, new]))
 
 
+def test_of_several_passes_the_one_in_the_middle_counts(tmp_path: Path) -> None:
+    times = (50e-9, 90e-9, 40e-9)
+    rows = [benchmark("call", "i32", "python", seconds) for seconds in times]
+    assert "| python | 50 ns |" in render(load([write(tmp_path / "a.json", *rows)]))
+
+
 def test_throughput_divides_code_by_cpu_time(tmp_path: Path) -> None:
     row = benchmark("compile", "suite", "jitwasm", 0.5, code_size=100_000)
     assert "500.0 ms, 0.2 MB/s" in render(load([write(tmp_path / "a.json", row)]))

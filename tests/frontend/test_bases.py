@@ -56,3 +56,13 @@ def test_other_loops_have_one(body: str) -> None:
 @pytest.mark.parametrize("config", [Config(strict=True), Config(opt_level=0)])
 def test_there_is_one_where_nothing_is_vectorised(config: Config) -> None:
     assert "%m0.b" not in translate_text(_module(COPY), config)[1].text
+
+
+def test_none_is_that_of_an_address_from_outside() -> None:
+    """A loop that uses a pointer from in front of it has one more."""
+    outside = "(drop (i32.load (local.get 1)))"
+    module = _module(COPY).replace("(loop", outside + "(loop")
+    info, functions = translate(wat(module), Config())
+    verify(info, functions)
+    assert functions[1].text.count("call ptr asm") == 1
+    assert "%m0.b1.0 = call ptr asm" in functions[1].text

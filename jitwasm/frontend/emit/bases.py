@@ -29,10 +29,23 @@ class LoopBases:
         innermost: whether no loop has been seen inside.
     """
 
-    __slots__ = ("_bases", "_count", "_derived", "_label", "at_entry", "innermost", "line")
+    __slots__ = (
+        "_bases",
+        "_count",
+        "_derived",
+        "_first",
+        "_label",
+        "_uses_outer",
+        "at_entry",
+        "innermost",
+        "line",
+    )
 
-    def __init__(self, label: str, line: int, at_entry: bool = False) -> None:
+    def __init__(self, label: str, line: int, first: int, at_entry: bool = False) -> None:
+        """`first` is the lowest number of a value that the loop may define."""
         self._label = label
+        self._first = first
+        self._uses_outer = False
         self._bases: dict[str, list[tuple[int, str]]] = {}
         self._count = 0
         self.line = line
@@ -48,12 +61,19 @@ class LoopBases:
                 return base
         number = self._count % _MOST
         self._count += 1
-        base = f"%m0.{self._label}.{number}" if number else "%m0"
+        base = f"%m0.{self._label}.{number}"
         near.append((constant, base))
         return base
 
+    def use(self, pointer: str) -> None:
+        """A known pointer is used. If it comes from outside its base is the memory's own, and no
+        address inside may have that."""
+        if int(pointer[1:]) < self._first:
+            self._uses_outer = True
+
     def derive(self, pointer: str) -> None:
         """An address was derived from this one."""
+        self.use(pointer)
         self._derived[pointer] = self._derived.get(pointer, 0) + 1
 
     @property
@@ -65,16 +85,15 @@ class LoopBases:
     def definitions(self, lines: Sequence[str]) -> str:
         """What defines them, each with a line end, given the loop's lines. In loops where they
         would do no good, they are the base by another name."""
-        names = [f"%m0.{self._label}.{number}" for number in range(1, min(self._count, _MOST))]
         apart = self.innermost and _stores_without_calls(lines)
-        # A number in each text keeps LLVM from taking them for equal.
-        rhs = "getelementptr i8, ptr %m0, i64 0"
         text = ""
-        for name in names:
-            if apart:
-                number = f"{self._label[1:]}{name[-1]}"
-                rhs = f'call ptr asm "", "=r,0,i"(ptr %m0, i64 {number}) memory(none) nounwind'
-            text += f"{name} = {rhs}\n  "
+        for number in range(min(self._count, _MOST)):
+            rhs = "getelementptr i8, ptr %m0, i64 0"
+            if apart and (number or self._uses_outer):
+                # A number in each text keeps LLVM from taking them for equal.
+                key = f"{self._label[1:]}{number}"
+                rhs = f'call ptr asm "", "=r,0,i"(ptr %m0, i64 {key}) memory(none) nounwind'
+            text += f"%m0.{self._label}.{number} = {rhs}\n  "
         return text
 
 

@@ -265,6 +265,8 @@ class FunctionEmitter(SSABuilder):
                 pointer = self.op(f"{INSIDE} {base}, i64 {wide}")
                 self.anchor(root, constant, pointer)
             self.pointers[index] = pointer
+        elif self.loops:
+            self.loops[-1].use(pointer)
         return self.op(f"{INSIDE} {pointer}, i64 {offset}") if offset else pointer
 
     def _derived(self, root: str, constant: int) -> str | None:
@@ -290,7 +292,8 @@ class FunctionEmitter(SSABuilder):
         if self.loops:
             self.loops[-1].innermost = False
         if self.module.split_bases:
-            self.loops.append(LoopBases(label, line, around_entry))
+            first = int(self.fresh()[1:])
+            self.loops.append(LoopBases(label, line, first, around_entry))
 
     def enter_loop(self, region: Region) -> None:
         """The function is entered at this loop's header."""

@@ -19,27 +19,27 @@
 ;; b0:
 ;;   br label %b1
 ;; b1:
-;;   %p2 = phi i32 [ %0, %b0 ], [ %3, %b1 ]
-;;   %p1 = phi i32 [ 0, %b0 ], [ %2, %b1 ]
-;;   %2 = add i32 %p1, %1
-;;   %3 = sub i32 %p2, 1
-;;   %4 = icmp ne i32 %3, 0
-;;   br i1 %4, label %b1, label %b2
+;;   %p2 = phi i32 [ %0, %b0 ], [ %4, %b1 ]
+;;   %p1 = phi i32 [ 0, %b0 ], [ %3, %b1 ]
+;;   %3 = add i32 %p1, %1
+;;   %4 = sub i32 %p2, 1
+;;   %5 = icmp ne i32 %4, 0
+;;   br i1 %5, label %b1, label %b2
 ;; b2:
-;;   ret i32 %2
+;;   ret i32 %3
 ;; }
 ;;
 ;; define i64 @f1(ptr noundef %vm, i64 noundef %0) #0 {
 ;; b0:
 ;;   br label %b1
 ;; b1:
-;;   %1 = phi i64 [ 1, %b0 ], [ %1, %b1 ]
-;;   %2 = phi i64 [ %0, %b0 ], [ %2, %b1 ]
-;;   %3 = icmp eq i64 %2, 0
-;;   br i1 %3, label %b1, label %b2
+;;   %2 = phi i64 [ 1, %b0 ], [ %2, %b1 ]
+;;   %3 = phi i64 [ %0, %b0 ], [ %3, %b1 ]
+;;   %4 = icmp eq i64 %3, 0
+;;   br i1 %4, label %b1, label %b2
 ;; b2:
-;;   %4 = mul i64 %1, %2
-;;   ret i64 %4
+;;   %5 = mul i64 %2, %3
+;;   ret i64 %5
 ;; }
 ;;
 ;; define void @f2(ptr noundef %vm) #0 {
