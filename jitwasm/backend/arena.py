@@ -26,6 +26,7 @@ __all__ = ["CodeArena", "Piece"]
 
 _SIZES = (1 << 30, 1 << 28, 1 << 26)  # tried in this order, where address space is limited
 _RUNTIME_SHARE = 8  # one eighth of it is for the runtime
+_MIN_SWEEP = 64
 _ATTEMPTS = 10  # ranges that others are just taking or joining are not seen
 
 
@@ -55,6 +56,7 @@ class CodeArena:
         self.split = self.end - size // _RUNTIME_SHARE
         self._free = {self.base: self.split, self.split: self.end}  # start -> end
         self._used: deque[tuple[weakref.ref[Any], Piece]] = deque()
+        self._sweep_at = _MIN_SWEEP
 
     def allocate(self, size: int, runtime: bool = False) -> Piece:
         """Take whole pages, neither readable nor executable yet.
@@ -64,13 +66,15 @@ class CodeArena:
         """
         size = -(-size // PAGE_SIZE) * PAGE_SIZE
         low, high = (self.split, self.end) if runtime else (self.base, self.split)
-        self._sweep()
+        if len(self._used) >= self._sweep_at:
+            self._sweep()
         for _ in range(_ATTEMPTS):
             for start in sorted(self._free):
                 if low <= start < high and self._free.get(start, 0) - start >= size:
                     piece = self._take(start, size)
                     if piece is not None:
                         return piece
+            self._sweep()
             self._join()
         raise MemoryError(f"no room for {size} bytes of code")
 
@@ -117,6 +121,8 @@ class CodeArena:
                     self._give(row[1])
                 else:
                     self._used.append(row)
+        # Not at each allocation: functions that compile when they are called make thousands.
+        self._sweep_at = max(_MIN_SWEEP, 2 * len(self._used))
 
     def fill(self, piece: Piece, image: bytes | bytearray, executable: int) -> None:
         """Write an image and make its first `executable` bytes, whole pages, executable.

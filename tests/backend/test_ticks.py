@@ -198,6 +198,51 @@ def test_a_long_call_on_the_main_thread_lets_others_run(machine: Machine) -> Non
     assert counters().releases > before
 
 
+COUNT = """
+define void @count(ptr %vm) {
+entry:
+  %base.p = getelementptr i8, ptr %vm, i64 16
+  %base = load ptr, ptr %base.p
+  %stop = getelementptr i8, ptr %base, i64 8
+  br label %loop
+loop:
+  %n = load volatile i64, ptr %base
+  %more = add i64 %n, 1
+  store volatile i64 %more, ptr %base
+  %ended = load volatile i64, ptr %stop
+  %go_on = icmp eq i64 %ended, 0
+  br i1 %go_on, label %loop, label %end
+end:
+  ret void
+}
+"""
+
+
+def test_two_calls_run_at_once_without_the_gil() -> None:
+    """Both go on while a third thread keeps the GIL: so they can use two cores."""
+    machines = [Machine(COUNT) for _ in range(2)]
+    cells = [(ctypes.c_uint64 * 2).from_address(machine.memory.base) for machine in machines]
+    threads = [threading.Thread(target=machine.function("count", "->")) for machine in machines]
+    for thread in threads:
+        thread.start()
+    before = sys.getswitchinterval()
+    try:
+        while not all(cell[0] for cell in cells):
+            time.sleep(0.01)
+        time.sleep(0.05)
+        sys.setswitchinterval(1000)  # from here on this thread has the GIL all the time
+        for _ in range(3):
+            seen = [cell[0] for cell in cells]
+            while any(cell[0] == old for cell, old in zip(cells, seen, strict=True)):
+                pass
+    finally:
+        sys.setswitchinterval(before)
+        for cell in cells:
+            cell[1] = 1
+    for thread in threads:
+        thread.join()
+
+
 @pytest.mark.parametrize("thread", ["main", "other"])
 def test_every_long_call_releases(machine: Machine, thread: str) -> None:
     # Also the ones that follow each other, and the one around one that has released.
