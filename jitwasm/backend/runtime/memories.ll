@@ -334,26 +334,67 @@ none:
   ret ptr null
 }
 
-; Call a function with %self before the other arguments.
+; Call a function with %self before the other arguments. Those with names, a tuple or null, follow the
+; %count without. They go into a dictionary: Python 3.10 exports no vectorcall that takes the tuple.
 define ptr @jw_call_method(ptr %function, ptr %self, ptr %args, i64 %count, ptr %names) {
 entry:
-  %no_names = icmp eq ptr %names, null
-  br i1 %no_names, label %join, label %named
-named:
-  %named.count = call i64 @PyTuple_Size(ptr %names)
-  br label %join
-join:
-  %more = phi i64 [ 0, %entry ], [ %named.count, %named ]
-  %all = add i64 %count, %more
-  %slots = add i64 %all, 2
+  %slots = add i64 %count, 2
   %array = alloca ptr, i64 %slots, align 16
   %first = getelementptr ptr, ptr %array, i64 1
   store ptr %self, ptr %first
   %rest = getelementptr ptr, ptr %array, i64 2
-  %bytes = shl i64 %all, 3
+  %bytes = shl i64 %count, 3
   %ignored = call ptr @memmove(ptr %rest, ptr %args, i64 %bytes)
   %positional = add i64 %count, 1
+  %no_names = icmp eq ptr %names, null
+  br i1 %no_names, label %plain, label %named
+plain:
   %flags = or i64 %positional, -9223372036854775808
-  %result = call ptr @PyObject_Vectorcall(ptr %function, ptr %first, i64 %flags, ptr %names)
+  %result = call ptr @PyObject_Vectorcall(ptr %function, ptr %first, i64 %flags, ptr null)
   ret ptr %result
+named:
+  %dictionary = call ptr @PyDict_New()
+  %no_dictionary = icmp eq ptr %dictionary, null
+  br i1 %no_dictionary, label %fail, label %count_names
+count_names:
+  %more = call i64 @PyTuple_Size(ptr %names)
+  br label %next_name
+next_name:
+  %i = phi i64 [ 0, %count_names ], [ %i.next, %name ]
+  %all_named = icmp eq i64 %i, %more
+  br i1 %all_named, label %make_tuple, label %name
+name:
+  %key = call ptr @PyTuple_GetItem(ptr %names, i64 %i)
+  %at = add i64 %count, %i
+  %value.p = getelementptr ptr, ptr %args, i64 %at
+  %value = load ptr, ptr %value.p
+  %rc = call i32 @PyDict_SetItem(ptr %dictionary, ptr %key, ptr %value)
+  %i.next = add i64 %i, 1
+  %set = icmp eq i32 %rc, 0
+  br i1 %set, label %next_name, label %drop
+make_tuple:
+  %tuple = call ptr @PyTuple_New(i64 %positional)
+  %no_tuple = icmp eq ptr %tuple, null
+  br i1 %no_tuple, label %drop, label %next_item
+next_item:
+  %j = phi i64 [ 0, %make_tuple ], [ %j.next, %item ]
+  %all_set = icmp eq i64 %j, %positional
+  br i1 %all_set, label %call, label %item
+item:
+  %object.p = getelementptr ptr, ptr %first, i64 %j
+  %object = load ptr, ptr %object.p
+  call void @Py_IncRef(ptr %object)
+  %rc.2 = call i32 @PyTuple_SetItem(ptr %tuple, i64 %j, ptr %object)
+  %j.next = add i64 %j, 1
+  br label %next_item
+call:
+  %outcome = call ptr @PyObject_Call(ptr %function, ptr %tuple, ptr %dictionary)
+  call void @Py_DecRef(ptr %tuple)
+  call void @Py_DecRef(ptr %dictionary)
+  ret ptr %outcome
+drop:
+  call void @Py_DecRef(ptr %dictionary)
+  br label %fail
+fail:
+  ret ptr null
 }
