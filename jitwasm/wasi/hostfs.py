@@ -215,8 +215,11 @@ class HostDirectory:
         mode = os.fstat(fd).st_mode
         if stat.S_ISDIR(mode):
             return HostDirectory(fd, self.writable)
-        os.close(fd)
-        return self.readlink(name) if stat.S_ISLNK(mode) else None
+        try:
+            # Of what has been opened: something else may have its name by now.
+            return _link_target(b"", fd) if stat.S_ISLNK(mode) else None
+        finally:
+            os.close(fd)
 
     def open(self, name: str, oflags: OFlags, rights: Rights, flags: FdFlags) -> Descriptor:
         if oflags & OFlags.DIRECTORY:
@@ -264,7 +267,7 @@ class HostDirectory:
         os.utime(target, ns=_times(current, atim, mtim), dir_fd=self._fd, follow_symlinks=False)
 
     def readlink(self, name: str) -> str:
-        return os.readlink(_raw(name), dir_fd=self._fd).decode("utf-8", "surrogateescape")
+        return _link_target(_raw(name), self._fd)
 
     def mkdir(self, name: str) -> None:
         self._need_writable()
@@ -325,6 +328,10 @@ class HostDirectory:
         self._need_writable()
         other._need_writable()
         return other
+
+
+def _link_target(name: bytes, fd: int) -> str:
+    return os.readlink(name, dir_fd=fd).decode("utf-8", "surrogateescape")
 
 
 def _entry_type(row: os.DirEntry[str]) -> FileType:

@@ -178,7 +178,7 @@ def path_symlink(
 ) -> None:
     text = state.memory().path(target, target_size)
     if text.startswith("/"):
-        raise WasiError("NOTCAPABLE")
+        raise WasiError("PERM")
     with _place(state, fd, Rights.PATH_SYMLINK, path, size) as place:
         if place.must_be_directory:
             raise WasiError("NOENT")

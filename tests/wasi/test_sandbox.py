@@ -151,3 +151,76 @@ def test_names_that_are_not_utf8_do_no_harm(folder: Path) -> None:
     assert machine.call("path_readlink", 3, "odd", 512, 10, RESULT) == "SUCCESS"
     assert machine.read(512, machine.u32()) == b"\xfe"
     assert machine.call("path_filestat_get", 3, 1, "odd", 512) == "NOENT"
+
+
+EVERYTHING = (1 << 29) - 1
+CREATE, TRUNCATE = 1, 8
+OUT = "../outside"
+ATTEMPTS: dict[str, tuple[str, tuple[int | str, ...]]] = {
+    "make a file": ("path_open", (3, 1, f"{OUT}/new", CREATE, EVERYTHING, 0, 0, RESULT)),
+    "make a file by a link": ("path_open", (3, 1, "link_new", CREATE, EVERYTHING, 0, 0, RESULT)),
+    "empty a file": ("path_open", (3, 1, f"{OUT}/secret", TRUNCATE, EVERYTHING, 0, 0, RESULT)),
+    "empty a file by a link": (
+        "path_open",
+        (3, 1, "link_file", TRUNCATE, EVERYTHING, 0, 0, RESULT),
+    ),
+    "open the folder": ("path_open", (3, 1, OUT, 2, EVERYTHING, EVERYTHING, 0, RESULT)),
+    "open the folder by a link": (
+        "path_open",
+        (3, 1, "link_folder", 2, EVERYTHING, EVERYTHING, 0, RESULT),
+    ),
+    "make a folder": ("path_create_directory", (3, f"{OUT}/folder")),
+    "make a folder by a link": ("path_create_directory", (3, "link_folder/folder")),
+    "remove a folder": ("path_remove_directory", (3, f"{OUT}/empty")),
+    "remove a folder by a link": ("path_remove_directory", (3, "link_folder/empty")),
+    "remove a file": ("path_unlink_file", (3, f"{OUT}/secret")),
+    "remove a file by a link": ("path_unlink_file", (3, "link_folder/secret")),
+    "move a file out": ("path_rename", (3, "inside", 3, f"{OUT}/moved")),
+    "move a file out by a link": ("path_rename", (3, "inside", 3, "link_folder/moved")),
+    "move a file in": ("path_rename", (3, f"{OUT}/secret", 3, "stolen")),
+    "move a file in by a link": ("path_rename", (3, "link_folder/secret", 3, "stolen")),
+    "link a file in": ("path_link", (3, 0, f"{OUT}/secret", 3, "hard")),
+    "link a file in by a link": ("path_link", (3, 1, "link_file", 3, "hard")),
+    "link a file out": ("path_link", (3, 0, "inside", 3, f"{OUT}/hard")),
+    "make a link outside": ("path_symlink", ("inside", 3, f"{OUT}/link")),
+    "make an absolute link": ("path_symlink", ("/etc/passwd", 3, "absolute")),
+    "set times": ("path_filestat_set_times", (3, 0, f"{OUT}/secret", 7, 8, 1 | 4)),
+    "set times by a link": ("path_filestat_set_times", (3, 1, "link_file", 7, 8, 1 | 4)),
+    "look at a file": ("path_filestat_get", (3, 0, f"{OUT}/secret", 512)),
+    "look at a file by a link": ("path_filestat_get", (3, 1, "link_file", 512)),
+    "read a link": ("path_readlink", (3, f"{OUT}/pointer", 512, 64, RESULT)),
+    "read a link by a link": ("path_readlink", (3, "link_folder/pointer", 512, 64, RESULT)),
+}
+
+
+def everything_in(folder: Path) -> dict[str, tuple[int, int, int]]:
+    """What can be told of a folder and of what is in it, but for when somebody looked."""
+    return {
+        str(path): (path.lstat().st_mode, path.lstat().st_size, path.lstat().st_mtime_ns)
+        for path in [folder, *folder.rglob("*")]
+    }
+
+
+@pytest.mark.parametrize("attempt", ATTEMPTS)
+def test_an_attempt_to_escape_is_refused(folder: Path, attempt: str) -> None:
+    outside = folder.parent / "outside"
+    (outside / "empty").mkdir()
+    (outside / "pointer").symlink_to("secret")
+    (folder / "link_new").symlink_to("../outside/new")
+    before = everything_in(outside)
+    name, arguments = ATTEMPTS[attempt]
+    machine = ours(jitwasm.Wasi(stdout=None, dirs={"/work": folder}))
+    # Links are never made to what a link leads to, wherever that is.
+    wanted = "INVAL" if attempt == "link a file in by a link" else "PERM"
+    assert machine.call(name, *arguments) == wanted
+    assert everything_in(outside) == before
+    assert (folder / "inside").read_text() == "inside"
+    assert not (folder / "stolen").exists() and not (folder / "hard").exists()
+
+
+def test_an_opened_folder_gives_no_way_up(folder: Path) -> None:
+    machine = ours(jitwasm.Wasi(stdout=None, dirs={"/work": folder}))
+    assert machine.call("path_open", 3, 0, "sub", 2, EVERYTHING, EVERYTHING, 0, RESULT) == "SUCCESS"
+    sub = machine.u32()
+    for path in ("..", "../inside", "link_up/../outside/secret", "link_up"):
+        assert machine.call("path_filestat_get", sub, 1, path, 512) == "PERM"
