@@ -102,6 +102,10 @@ class Config:
         tier_up: with "auto", which functions are optimised, in the background. With "background"
             the hot ones, as soon as they are found, and then all others; "hot" leaves it at the
             hot ones, "never" at none. "early" is for tests: it does not wait for them to get hot.
+        validation: when function bodies are validated that are compiled when they are first called.
+            "eager": before the module is there, as the specification wants it. "lazy": at the first
+            call, which raises a `CompileError` if the body is not valid; what is never called is
+            never looked at. For modules of tens of megabytes. `validate` is not affected.
         opt_level: of LLVM: 0 compiles fast, 1–3 optimise; None takes 2. With "auto", choosing a
             level chooses LLVM.
         fuel: units of fuel an instance starts with; when they are used up, its code traps with
@@ -136,6 +140,7 @@ class Config:
     limits: ImplementationLimits = field(default_factory=ImplementationLimits)
     tier: str = "auto"
     tier_up: str = "background"
+    validation: str = "eager"
     opt_level: int | None = None
     fuel: int | None = None
     strict: bool = False
@@ -154,6 +159,8 @@ class Config:
             raise ValueError(f"opt_level must be None or 0 to 3, not {self.opt_level!r}")
         if self.tier not in ("auto", "baseline", "optimized"):
             raise ValueError(f"tier must be 'auto', 'baseline' or 'optimized', not {self.tier!r}")
+        if self.validation not in ("eager", "lazy"):
+            raise ValueError(f"validation must be 'eager' or 'lazy', not {self.validation!r}")
         if self.tier_up not in ("background", "hot", "never", "early"):
             raise ValueError(
                 f"tier_up must be 'background', 'hot', 'never' or 'early', not {self.tier_up!r}"
@@ -183,6 +190,7 @@ def default_config() -> Config:
     """The configuration used where none is given, with the environment's overrides.
 
     JITWASM_TIER (auto, baseline, optimized), JITWASM_TIER_UP (background, hot, never, early),
+    JITWASM_VALIDATION (eager, lazy),
     JITWASM_OPT (0–3), JITWASM_HOST_CALLS (fast, ctypes), JITWASM_VERIFY_IR (1),
     JITWASM_EXECUTOR (processes).
     """
@@ -191,6 +199,7 @@ def default_config() -> Config:
     return Config(
         tier=os.environ.get("JITWASM_TIER", "auto"),
         tier_up=os.environ.get("JITWASM_TIER_UP", "background"),
+        validation=os.environ.get("JITWASM_VALIDATION", "eager"),
         opt_level=int(level) if level else None,
         executor=executor,
         host_calls=os.environ.get("JITWASM_HOST_CALLS", "fast"),

@@ -179,8 +179,8 @@ class LiveCode:
             if waiting is not None:
                 self._use(waiting, stored=True)
             elif self._tiers[place] == Tier.NONE:
-                self.called.append(funcidx)
                 self._compile(funcidx)
+                self.called.append(funcidx)
             address = self._codes[place]
             write_word(vmctx + self.info.layout.function_slot(funcidx), address)
         self._save_if_due()
@@ -197,6 +197,8 @@ class LiveCode:
     def _compile(self, funcidx: int) -> None:
         """Compile a function that has no code yet. The lock is held."""
         body = self.body(funcidx)
+        if self.config.validation == "lazy":
+            self._compilers.validate(body)
         code = self._compilers.compile(body)
         if code is None:
             data = self._record.fallbacks[funcidx] = self._compilers.fall_back(body)

@@ -80,6 +80,10 @@ class FunctionCompilers:
         """Code that leaves what `compile` made at a loop's header for the code at `target`."""
         return self._compiler.loop_exit(body.funcidx, body.body, target)
 
+    def validate(self, body: FunctionBody) -> None:
+        """Validate a body, where that has been left until now. Raises `CompileError`."""
+        self._validator.validate(body)
+
     def fall_back(self, body: FunctionBody) -> bytes:
         """An object from LLVM.
 
@@ -95,6 +99,10 @@ class FunctionCompilers:
         return scheduler.results(functools.partial(_report_loss, self._info))[0]
 
     @functools.cached_property
+    def _validator(self) -> Validator:
+        return Validator(self._info, self._config)
+
+    @functools.cached_property
     def _translator(self) -> Translator:
         return Translator(self._info, self._config)
 
@@ -104,7 +112,7 @@ class BaselineCode:
 
     Attributes:
         functions_total, functions_translated, functions_compiled: see Progress.
-        lazy: whether functions are only validated now.
+        lazy: whether functions are only validated now, or not even that.
         fallbacks: the functions that went to LLVM.
         is_as_wanted: whether another time nothing else would come out.
     """
@@ -119,7 +127,8 @@ class BaselineCode:
         self.lazy = lazy
         self.fallbacks: list[int] = []
         self._machine_fingerprint = fingerprint
-        self._validator = Validator(start.info, config)
+        deferred = lazy and config.validation == "lazy"
+        self._validator = None if deferred else Validator(start.info, config)
         self._functions = FunctionCompilers(start.info, config)
         self._codes: list[tuple[str, bytes]] = []
         self._objects: list[bytes] = []
@@ -134,8 +143,9 @@ class BaselineCode:
         return self._machine_fingerprint() if self._objects else baseline_fingerprint()
 
     def add(self, body: FunctionBody) -> None:
-        """Validate a function, and compile it unless that is done lazily."""
-        self._validator.validate(body)
+        """Validate and compile a function, as far as that is not done at its first call."""
+        if self._validator is not None:
+            self._validator.validate(body)
         self.functions_translated += 1
         if self.lazy:
             return

@@ -29,6 +29,7 @@ from jitwasm.backend.native import native
 from jitwasm.backend.units import CompileUnit, unit_text
 from jitwasm.codecache import CodeRecord
 from jitwasm.config import Config
+from jitwasm.errors import CompileError
 from jitwasm.frontend.emit.loopentry import NoLoopEntry
 from jitwasm.frontend.moduleinfo import ModuleInfo
 from jitwasm.ir import FunctionIR
@@ -338,7 +339,12 @@ class TierUp:
             queue = [seed]
             room -= plan.take(seed)
             while queue:
-                function = self._translate(code, module, queue.pop(0))
+                try:
+                    function = self._translate(code, module, queue.pop(0))
+                except CompileError:
+                    if code.config.validation == "eager":
+                        raise
+                    continue  # whoever calls it is told
                 if function.is_out_of_proportion:
                     continue  # it stays as it is
                 yield function

@@ -12,6 +12,7 @@ import pytest
 import jitwasm
 from jitwasm import Config, tierchoice
 from jitwasm.livecode import LiveCode
+from jitwasm.tierup import settle
 from tests.support.wat import wat
 
 CONFIGS = {
@@ -184,6 +185,52 @@ def test_an_invalid_body_is_refused_although_it_is_never_called(tier: str) -> No
     broken = data.replace(b"\x41\x01", b"\x42\x01")
     with pytest.raises(jitwasm.CompileError, match="type mismatch"):
         jitwasm.Module(broken, Config(tier=tier))
+
+
+@pytest.mark.parametrize("tier_up", ["never", "early"])
+def test_lazy_validation_refuses_a_body_when_it_is_called(
+    tier_up: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_all_lazy(monkeypatch)
+    data = wat("""(module
+      (func $bad (export "bad") (result i32) (i32.const 77))
+      (func (export "good") (param i32) (result i32)
+        (if (result i32) (local.get 0) (then (call $bad)) (else (i32.const 5)))))""")
+    broken = data.replace(b"\x41\xcd", b"\x42\xcd")
+    config = Config(validation="lazy", tier_up=tier_up)
+    assert not jitwasm.validate(broken)
+    with pytest.raises(jitwasm.CompileError):
+        jitwasm.Module(broken, Config())
+    module = jitwasm.Module(broken, config)
+    exports = jitwasm.Instance(module).exports
+    live = module._parts.lazy
+    assert isinstance(live, LiveCode)
+    for _ in range(2):
+        assert exports["good"](0) == 5
+        for call in (lambda: exports["bad"](), lambda: exports["good"](1)):
+            with pytest.raises(jitwasm.CompileError, match="type mismatch") as caught:
+                call()
+            assert caught.value.funcidx == 0
+            assert caught.value.name == "bad"
+            assert caught.value.offset == broken.index(b"\x42\xcd\x00\x0b") + 3
+        if tier_up == "early":
+            assert settle(live, 60)
+            assert module.tiers.optimized == 1
+    assert live.called in ([1], [])
+
+
+def test_lazy_validation_still_refuses_what_is_not_in_a_body(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make_all_lazy(monkeypatch)
+    data = wat('(module (memory 1) (func (export "f")) (data (i32.const 0) "x"))')
+    with pytest.raises(jitwasm.CompileError):
+        jitwasm.Module(data[:-1], Config(validation="lazy"))
+
+
+def test_unknown_ways_of_validation_are_refused() -> None:
+    with pytest.raises(ValueError, match="validation must be"):
+        Config(validation="never")
 
 
 def test_an_unknown_tier_is_refused() -> None:
