@@ -30,7 +30,7 @@ from jitwasm.backend.baseline.operands import (
 if TYPE_CHECKING:
     from mypy_extensions import i64
 
-__all__ = ["LOWEST", "Allocator", "Unsupported"]
+__all__ = ["CONSTANT_BYTES", "LOWEST", "Allocator", "Unsupported"]
 
 MOV64: Final = INSTRUCTIONS["mov64"].rr
 STORE32I: Final = INSTRUCTIONS["store32i"].rf
@@ -39,7 +39,7 @@ PUSH: Final = INSTRUCTIONS["push"]
 POP: Final = INSTRUCTIONS["pop"]
 LOWEST: Final = tuple([(mask & -mask).bit_length() - 1 for mask in range(1 << 10)])
 """The lowest register of a mask of temporary ones."""
-_CONSTANT_BYTES: Final = {F32: 4, F64: 8, V128: 16}
+CONSTANT_BYTES: Final = {F32: 4, F64: 8, V128: 16}
 _CONSTANT_LOADS: Final = {F32: "load_f32", F64: "load_f64", V128: "load_v128"}
 
 
@@ -259,10 +259,8 @@ class Allocator:
         if not bits:
             self.out += self.isa.xorps[reg << 8 | reg << 4 | reg]
             return
-        load = self.isa[_CONSTANT_LOADS[type_]].spec
-        self.out += load.head(reg, 0, 0, 0, False)
-        self.out += bytes([(reg & 7) << 3 | 5])
-        self.literal(bits, _CONSTANT_BYTES[type_])
+        self.out += self.isa[_CONSTANT_LOADS[type_]].vl[reg]
+        self.literal(bits, CONSTANT_BYTES[type_])
 
     def literal(self, bits: int, size: int) -> None:
         """A rip-relative displacement, the instruction's last four bytes, to a literal."""

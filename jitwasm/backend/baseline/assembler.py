@@ -8,9 +8,13 @@ by the operands packed into an int, since most of the code consists of few combi
     rb   register, memory       (disp << 4 | base) << 4 | reg   [base + disp]
     rx   register, memory       (disp << 4 | index) << 4 | reg  [MEMORY + index + disp]
 
-`reg` is the extension digit's place, and left 0, for encodings that have one (`/4`); VEX encodings
-with three operands have the second source above `reg` in every key (`v << 8` in `rr`, else behind
-the rest: `(… << 4 | v) << 4 | reg`). Immediates are appended by the caller, except in `ri`.
+    vf   the same as rf with a second source   (disp << 4 | v) << 4 | reg
+    vx   the same as rx with a second source   ((disp << 4 | index) << 4 | v) << 4 | reg
+    vl   register, literal                     v << 4 | reg     [rip + …], to be filled in
+
+`reg` is the extension digit's place, and left 0, for encodings that have one (`/4`); encodings with
+two sources have the first of them above all in `rr` (`v << 8`). Immediates are appended by the
+caller, except in `ri`.
 """
 
 from __future__ import annotations
@@ -200,9 +204,17 @@ class Spec:
         return saved + self._direct(reg, SCRATCH, 0)
 
     def memory(
-        self, reg: int, base: int, disp: int, index: int = -1, shift: int = 0, v: int = 0
+        self,
+        reg: int,
+        base: int,
+        disp: int,
+        index: int = -1,
+        shift: int = 0,
+        v: int = 0,
+        relative: bool = False,
     ) -> bytes:
-        """With `[base + index << shift + disp]` as the second operand."""
+        """With `[base + index << shift + disp]` as the second operand; `relative`: with
+        `[rip + disp]`, where base is rbp and the displacement long."""
         first = b""
         if self.digit >= 0:
             reg = self.digit
@@ -216,6 +228,8 @@ class Spec:
             mod, size = 0x40, 1
         else:
             mod = 0x80
+        if relative:
+            mod = 0
         if index >= 0 or base & 7 == RSP:
             sib = shift << 6 | (index & 7 if index >= 0 else 4) << 3 | base & 7
             operand = bytes([mod | low | 4, sib])
@@ -285,7 +299,7 @@ class _Form(dict[int, bytes]):
 class Instruction:
     """One row of the table; see the module's docstring for the forms."""
 
-    __slots__ = ("name", "rb", "rf", "ri", "rr", "rx", "spec")
+    __slots__ = ("name", "rb", "rf", "ri", "rr", "rx", "spec", "vf", "vl", "vx")
 
     def __init__(self, name: str, spec: Spec) -> None:
         self.name = name
@@ -295,6 +309,9 @@ class Instruction:
         self.rb: dict[int, bytes] = _Form(self._based)
         self.rx: dict[int, bytes] = _Form(self._indexed)
         self.ri: dict[int, bytes] = _Form(self._immediate)
+        self.vf: dict[int, bytes] = _Form(self._frame_source)
+        self.vx: dict[int, bytes] = _Form(self._indexed_source)
+        self.vl: dict[int, bytes] = _Form(self._literal)
 
     def _registers(self, key: int) -> bytes:
         return self.spec.registers(key >> 4 & 15, key & 15, key >> 8)
@@ -307,6 +324,16 @@ class Instruction:
 
     def _indexed(self, key: int) -> bytes:
         return self.spec.memory(key & 15, MEMORY, key >> 8, key >> 4 & 15)
+
+    def _frame_source(self, key: int) -> bytes:
+        return self.spec.memory(key & 15, RBP, key >> 8, v=key >> 4 & 15)
+
+    def _indexed_source(self, key: int) -> bytes:
+        return self.spec.memory(key & 15, MEMORY, key >> 12, key >> 8 & 15, v=key >> 4 & 15)
+
+    def _literal(self, key: int) -> bytes:
+        """Without the four bytes of the displacement."""
+        return self.spec.memory(key & 15, RBP, 1 << 30, v=key >> 4, relative=True)[:-4]
 
     def _immediate(self, key: int) -> bytes:
         """Register and immediate: `imm << 4 | reg`. The register is source and target."""

@@ -95,6 +95,7 @@ def loop(f: FunctionCompiler, pos: int, row: None) -> int:
                 stack[i] = i << PAYLOAD | params[i - height] << 3 | SLOT
     frame = Frame(LOOP, height, params, results)
     frame.position = len(f.out)
+    f.forget_flags()
     f.frames.append(frame)
     if not stack:
         f.out += ENTRY_MARK
@@ -104,7 +105,8 @@ def loop(f: FunctionCompiler, pos: int, row: None) -> int:
 def if_(f: FunctionCompiler, pos: int, row: None) -> int:
     operand = f.stack.pop()
     reg = f.reg(operand)
-    f.out += _TEST32[reg << 4 | reg]
+    if not f.has_zero_flag(reg):
+        f.out += _TEST32[reg << 4 | reg]
     f.drop(reg)
     return _if_condition(f, pos, Condition.NE)
 
@@ -128,6 +130,7 @@ def else_(f: FunctionCompiler, pos: int, row: None) -> int:
         f.move_results(frame)
         f.jump(frame)
     f.patch(frame.otherwise)
+    f.forget_flags()
     frame.otherwise = -1
     frame.kind = ELSE
     f.reset(frame.height)
@@ -161,6 +164,7 @@ def end(f: FunctionCompiler, pos: int, row: None) -> int:
     if not f.dead:
         f.move_results(frame)
     f.dead = False
+    f.forget_flags()
     for at in frame.jumps:
         f.patch(at)
     here = len(f.out)
@@ -213,7 +217,8 @@ def unreachable(f: FunctionCompiler, pos: int, row: None) -> int:
 def br_if(f: FunctionCompiler, pos: int, row: None) -> int:
     operand = f.stack.pop()
     reg = f.reg(operand)
-    f.out += _TEST32[reg << 4 | reg]
+    if not f.has_zero_flag(reg):
+        f.out += _TEST32[reg << 4 | reg]
     f.drop(reg)
     return branch_if(f, pos, Condition.NE)
 
@@ -315,7 +320,8 @@ def _two_registers(f: FunctionCompiler, reg: int, with_values: bool) -> tuple[in
 def select(f: FunctionCompiler, pos: int, row: None) -> int:
     operand = f.stack.pop()
     reg = f.reg(operand)
-    f.out += _TEST32[reg << 4 | reg]
+    if not f.has_zero_flag(reg):
+        f.out += _TEST32[reg << 4 | reg]
     f.drop(reg)
     select_if(f, Condition.NE)
     return pos

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from jitwasm.backend.baseline.allocator import CONSTANT_BYTES
 from jitwasm.backend.baseline.assembler import INSTRUCTIONS, Condition, Instruction, imm8
 from jitwasm.backend.baseline.control import condition
 from jitwasm.backend.baseline.function import FunctionCompiler, Handler
 from jitwasm.backend.baseline.integers import LOCAL_TEE, target_of
 from jitwasm.backend.baseline.isa import InstructionSet
 from jitwasm.backend.baseline.operands import (
+    CONST,
     F32,
     F64,
     I32,
@@ -39,14 +41,18 @@ def arithmetic(f: FunctionCompiler, pos: int, row: Arithmetic) -> int:
     stack = f.stack
     y = stack.pop()
     x = stack.pop()
+    if x & KIND == CONST and op.spec.commutes:
+        x, y = y, x
     first = f.xreg(x)
     kind = y & KIND
-    # The second operand may stay in memory.
+    # The second operand may stay in memory, and zero is better in a register.
     place = 0
     if kind == SLOT:
         place = f.slot_base - f.slot_size * (y >> PAYLOAD)
     elif kind == LOCAL and f.pins[y >> PAYLOAD] < 0:
         place = f.homes[y >> PAYLOAD]
+    elif kind == CONST and y >> PAYLOAD:
+        place = 1
     second = 0 if place else f.xreg(y)
     i = target_of(f, pos)
     if i >= 0:
@@ -56,8 +62,11 @@ def arithmetic(f: FunctionCompiler, pos: int, row: Arithmetic) -> int:
         f.xdrop(second)
     if i < 0:
         target = f.xtmp()
-    if place:
-        f.out += op.spec.memory(target, 5, place, v=first)
+    if place == 1:
+        f.out += op.vl[first << 4 | target]
+        f.literal(y >> PAYLOAD, CONSTANT_BYTES[type_])
+    elif place:
+        f.out += op.vf[(place << 4 | first) << 4 | target]
     else:
         f.out += op.rr[first << 8 | target << 4 | second]
     if i < 0:

@@ -118,6 +118,7 @@ class FunctionCompiler(Allocator):
         traps: (displacement of a jump, trap code).
         tails: the same for tail calls: what follows once the frame has gone.
         exits: jumps to the epilogue, once the body has been compiled.
+        flags_at, flags_reg: a place in the code where the flags tell whether a register is zero.
         head: length of the prologue, likewise.
         stubs: where the code of `traps` begins, without the prologue.
     """
@@ -137,6 +138,8 @@ class FunctionCompiler(Allocator):
         self.tails: list[tuple[int, bytes]] = []
         self.exits: list[int] = []
         self.head: int = 0
+        self.flags_at: int = -1
+        self.flags_reg: int = 0
         self.stubs: int = 0
 
     # -- immediates ------------------------------------------------------------------------------
@@ -162,6 +165,22 @@ class FunctionCompiler(Allocator):
         value, pos = self.u32(pos)
         bits = 7 * (pos - start)
         return value - (value >> bits - 1 << bits), pos
+
+    # -- flags ------------------------------------------------------------------------------------
+
+    def note_flags(self, reg: int, says_zero: bool) -> None:
+        """The last instruction has set a register; `says_zero`: and the zero flag accordingly."""
+        if says_zero:
+            self.flags_at = len(self.out)
+            self.flags_reg = reg
+
+    def has_zero_flag(self, reg: int) -> bool:
+        """Whether the zero flag already tells about this register."""
+        return self.flags_at == len(self.out) and self.flags_reg == reg
+
+    def forget_flags(self) -> None:
+        """Control may come from elsewhere."""
+        self.flags_at = -1
 
     # -- jumps and traps -------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from jitwasm.backend.baseline.assembler import (
 from jitwasm.backend.baseline.control import condition
 from jitwasm.backend.baseline.function import FunctionCompiler, Handler
 from jitwasm.backend.baseline.isa import InstructionSet
-from jitwasm.backend.baseline.operands import CONST, I32, I64, KIND, LOCAL, PAYLOAD, REG
+from jitwasm.backend.baseline.operands import CONST, I32, I64, KIND, LOCAL, PAYLOAD, REG, SLOT
 from jitwasm.trapcodes import TrapCode
 
 __all__ = ["LOCAL_SET", "LOCAL_TEE", "apply", "rows_of", "target_of"]
@@ -32,9 +32,10 @@ _MOV32: Final = INSTRUCTIONS["mov32"].rr
 
 
 class Arithmetic:
-    """A two-operand instruction: its forms, whether it commutes, its type code."""
+    """A two-operand instruction: its forms, its type code, whether it commutes, and whether the
+    zero flag tells about its result."""
 
-    __slots__ = ("commutes", "lea", "rf", "ri", "rr", "type")
+    __slots__ = ("commutes", "lea", "rf", "ri", "rr", "sets_zero", "type")
 
     def __init__(
         self,
@@ -44,6 +45,7 @@ class Arithmetic:
         type: int,
         commutes: bool,
         lea: Instruction | None,
+        sets_zero: bool,
     ) -> None:
         self.rr = rr
         self.rf = rf
@@ -51,6 +53,7 @@ class Arithmetic:
         self.type = type
         self.commutes = commutes
         self.lea = lea
+        self.sets_zero = sets_zero
 
 
 def target_of(f: FunctionCompiler, pos: int) -> int:
@@ -114,9 +117,11 @@ def binary(f: FunctionCompiler, pos: int, row: Arithmetic) -> int:
                     f.materialise(local)
                 if x == local:
                     apply(f, row, pin, y)
+                    f.note_flags(pin, row.sets_zero)
                 elif row.lea is None or not _lea(f, row.lea, pin, x, y):
                     f.load(pin, x)
                     apply(f, row, pin, y)
+                    f.note_flags(pin, row.sets_zero)
                 f.release(x)
                 f.release(y)
                 if following == LOCAL_TEE:
@@ -125,15 +130,18 @@ def binary(f: FunctionCompiler, pos: int, row: Arithmetic) -> int:
     if x & KIND == REG:
         reg = x >> PAYLOAD
         apply(f, row, reg, y)
+        f.note_flags(reg, row.sets_zero)
         f.release(y)
     elif commutes and y & KIND == REG:
         reg = y >> PAYLOAD
         apply(f, row, reg, x)
+        f.note_flags(reg, row.sets_zero)
     else:
         reg = f.tmp()
         if row.lea is None or not _lea(f, row.lea, reg, x, y):
             f.load(reg, x)
             apply(f, row, reg, y)
+            f.note_flags(reg, row.sets_zero)
         f.release(y)
     stack.append(reg << PAYLOAD | row.type << 3 | REG)
     return pos
@@ -192,7 +200,9 @@ def compare(f: FunctionCompiler, pos: int, row: Comparison) -> int:
     y = stack.pop()
     x = stack.pop()
     cc = row.cc
-    if x & KIND == CONST:
+    kind = y & KIND
+    if x & KIND == CONST or (kind != CONST and _is_in_memory(f, x) and not _is_in_memory(f, y)):
+        # A constant, or what is in memory, can be the second operand.
         x, y = y, x
         cc = _SWAPPED[cc]
     reg = f.reg(x)
@@ -205,10 +215,16 @@ def compare(f: FunctionCompiler, pos: int, row: Comparison) -> int:
     return condition(f, pos, cc)
 
 
+def _is_in_memory(f: FunctionCompiler, operand: int) -> bool:
+    kind = operand & KIND
+    return kind == SLOT or (kind == LOCAL and f.pins[operand >> PAYLOAD] < 0)
+
+
 def eqz(f: FunctionCompiler, pos: int, row: dict[int, bytes]) -> int:
     operand = f.stack.pop()
     reg = f.reg(operand)
-    f.out += row[reg << 4 | reg]
+    if not f.has_zero_flag(reg):
+        f.out += row[reg << 4 | reg]
     f.drop(reg)
     return condition(f, pos, Condition.E)
 
@@ -477,9 +493,10 @@ def _two_operands(type_: int, bits: int, isa: InstructionSet) -> dict[str, Handl
         x86 = "imul" if name == "mul" else name
         op, imm = table[f"{x86}{bits}"], table[f"{x86}{bits}i"]
         lea = table[f"lea{bits}"] if name == "add" else None
-        rows[name] = (binary, Arithmetic(op.rr, op.rf, imm.ri, type_, name != "sub", lea))
+        row = Arithmetic(op.rr, op.rf, imm.ri, type_, name != "sub", lea, name != "mul")
+        rows[name] = (binary, row)
     op, imm, test = table[f"cmp{bits}"], table[f"cmp{bits}i"], table[f"test{bits}"].rr
-    cmp = Arithmetic(op.rr, op.rf, imm.ri, type_, False, None)
+    cmp = Arithmetic(op.rr, op.rf, imm.ri, type_, False, None, False)
     for name, cc in _CONDITIONS.items():
         rows[name] = (compare, Comparison(cmp, test, cc))
     for name, x86, three in (

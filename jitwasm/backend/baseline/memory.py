@@ -49,9 +49,10 @@ _MOV64: Final = INSTRUCTIONS["mov64"]
 
 class Access:
     """A load or store: the instruction, the value's type, its bytes; of integer stores the form
-    with an immediate and that immediate's bytes."""
+    with an immediate and that immediate's bytes. `fused`: instructions that may have what is loaded
+    as their second operand, by opcode."""
 
-    __slots__ = ("constant", "constant_size", "op", "size", "type")
+    __slots__ = ("constant", "constant_size", "fused", "op", "size", "type")
 
     def __init__(
         self,
@@ -66,6 +67,7 @@ class Access:
         self.size = size
         self.constant = constant
         self.constant_size = constant_size
+        self.fused: dict[int, Instruction] = {}
 
 
 def read_memarg(f: FunctionCompiler, pos: int) -> tuple[int, int, int]:
@@ -120,14 +122,42 @@ def load(f: FunctionCompiler, pos: int, row: Access) -> int:
                 if code[pos] == LOCAL_TEE:
                     f.stack.append(f.locals[i])
                 return pos + 2
+        if access is op.rx and code[pos] in row.fused and f.stack[-1] & KIND == REG:
+            # It is the second operand of an instruction that leaves the first one's register.
+            f.out += row.fused[code[pos]].rx[key | f.stack[-1] >> PAYLOAD]
+            return pos + 1
         reg = f.tmp()
         f.out += access[key | reg]
         f.stack.append(reg << PAYLOAD | type_ << 3 | REG)
     else:
+        if access is op.rx and code[pos] in row.fused:
+            return _load_operand(f, pos + 1, row.fused[code[pos]], type_, key)
+        i = target_of(f, pos)
+        if i >= 0:
+            f.out += access[key | f.pins[i]]
+            if code[pos] == LOCAL_TEE:
+                f.stack.append(f.locals[i])
+            return pos + 2
         reg = f.xtmp()
         f.out += access[key | reg]
         f.push_xmm(type_, reg)
     return pos
+
+
+def _load_operand(f: FunctionCompiler, pos: int, op: Instruction, type_: int, key: int) -> int:
+    """The loaded value is the second operand of an arithmetic instruction on floats, behind which
+    the position is."""
+    first = f.xreg(f.stack.pop())
+    i = target_of(f, pos)
+    f.xdrop(first)
+    target = f.pins[i] if i >= 0 else f.xtmp()
+    f.out += op.vx[key << 4 | first << 4 | target]
+    if i < 0:
+        f.push_xmm(type_, target)
+        return pos
+    if f.code[pos] == LOCAL_TEE:
+        f.stack.append(f.locals[i])
+    return pos + 2
 
 
 def store(f: FunctionCompiler, pos: int, row: Access) -> int:
@@ -286,6 +316,18 @@ def data_drop(f: FunctionCompiler, pos: int, row: None) -> int:
     return pos
 
 
+_FUSED: Final[dict[str, dict[int, str]]] = {
+    "i32.load": {
+        0x6A: "add32", 0x6B: "sub32", 0x6C: "imul32", 0x71: "and32", 0x72: "or32", 0x73: "xor32",
+    },
+    "i64.load": {
+        0x7C: "add64", 0x7D: "sub64", 0x7E: "imul64", 0x83: "and64", 0x84: "or64", 0x85: "xor64",
+    },
+    "f32.load": {0x92: "addss", 0x93: "subss", 0x94: "mulss", 0x95: "divss"},
+    "f64.load": {0xA0: "addsd", 0xA1: "subsd", 0xA2: "mulsd", 0xA3: "divsd"},
+}  # fmt: skip
+
+
 def rows_of(isa: InstructionSet) -> dict[str, Handler]:
     """The memory instructions, those for vectors apart."""
     rows: dict[str, Handler] = {
@@ -312,7 +354,10 @@ def rows_of(isa: InstructionSet) -> dict[str, Handler]:
         ("i64.load32_s", "movsxd", I64, 4),
         ("i64.load32_u", "mov32", I64, 4),
     ):
-        rows[name] = (load, Access(isa[op], type_, bytes_, None, 0))
+        access = Access(isa[op], type_, bytes_, None, 0)
+        for opcode, fused in _FUSED.get(name, {}).items():
+            access.fused[opcode] = isa[fused]
+        rows[name] = (load, access)
     for name, op, type_, bytes_, constant_size in (
         ("i32.store", "store32", I32, 4, 4),
         ("i64.store", "store64", I64, 8, 4),
