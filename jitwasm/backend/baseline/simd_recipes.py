@@ -75,7 +75,6 @@ _RECIPES: Final[dict[str, str]] = {
         "zero t; maxpd d x t; load u 0000e0ffffffef41; minpd d d u; roundpd d d 11; "
         "load u 0000000000003043; addpd d d u; shufps d d t 0x88"
     ),
-    "i16x8.relaxed_laneselect": "psraw t z 15; pand u x t; pandn d t y; por d d u",
     "i32x4.relaxed_trunc_f32x4_s": "cvttps2dq d x",
     "i32x4.relaxed_trunc_f64x2_s_zero": "cvttpd2dq d x",
 }
@@ -167,9 +166,11 @@ def recipes(features: frozenset[str]) -> dict[str, str]:
     rows = {**_RECIPES, **_integers(), **_widening(), **_floats()}
     for name in ("trunc_f32x4_u", "trunc_f64x2_u_zero"):
         rows[f"i32x4.relaxed_{name}"] = rows[f"i32x4.{name.replace('trunc', 'trunc_sat')}"]
-    for shape, _ in _LANES:
-        # Where there is an instruction that looks at the top bits, simd.py has it.
-        rows.setdefault(f"{shape}.relaxed_laneselect", rows["v128.bitselect"])
+    for shape, lane in _LANES:
+        # By the top bits; where there is one instruction for it, simd.py has that.
+        rows[f"{shape}.relaxed_laneselect"] = (
+            f"zero t; pcmpgt{lane} t t z; pand u x t; pandn d t y; por d d u"
+        )
     if "fma" not in features:
         for shape, s, *_ in _FLOATS:
             rows[f"{shape}.relaxed_madd"] = f"mul{s} d x y; add{s} d d z"
