@@ -129,19 +129,25 @@ def load(f: FunctionCompiler, pos: int, row: Access) -> int:
         reg = f.tmp()
         f.out += access[key | reg]
         f.stack.append(reg << PAYLOAD | type_ << 3 | REG)
-    else:
-        if access is op.rx and code[pos] in row.fused:
-            return _load_operand(f, pos + 1, row.fused[code[pos]], type_, key)
-        i = target_of(f, pos)
-        if i >= 0:
-            f.out += access[key | f.pins[i]]
-            if code[pos] == LOCAL_TEE:
-                f.stack.append(f.locals[i])
-            return pos + 2
+        return pos
+    if access is op.rx and code[pos] in row.fused:
+        return _load_operand(f, pos + 1, row.fused[code[pos]], type_, key)
+    return _load_float(f, pos, access, type_, key)
+
+
+def _load_float(
+    f: FunctionCompiler, pos: int, access: dict[int, bytes], type_: int, key: int
+) -> int:
+    i = target_of(f, pos)
+    if i < 0:
         reg = f.xtmp()
         f.out += access[key | reg]
         f.push_xmm(type_, reg)
-    return pos
+        return pos
+    f.out += access[key | f.pins[i]]
+    if f.code[pos] == LOCAL_TEE:
+        f.stack.append(f.locals[i])
+    return pos + 2
 
 
 def _load_operand(f: FunctionCompiler, pos: int, op: Instruction, type_: int, key: int) -> int:
