@@ -8,6 +8,7 @@ doubles work too.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib
 import sys
@@ -127,12 +128,18 @@ def _httpx_body(response: Any) -> Body:
 def _aiohttp_body(response: Any) -> Body:
     if response._body is not None:
         return _memory_body(response._body)
+
+    def abort() -> None:
+        # At once, for the loop may end before our thread gets to closing; but only in the loop.
+        if asyncio._get_running_loop() is not None:
+            response.close()
+
     return Body(
         used=getattr(response.content, "_cursor", 0) > 0,
         chunks=aiter(response.content.iter_any()),
         total=_length(response),
         close=response.close,
-        abort=lambda: None,
+        abort=abort,
     )
 
 

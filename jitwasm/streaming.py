@@ -109,9 +109,9 @@ class _Job(Generic[T]):
         if self._stream is None:
             self._stream = self._resolve(source)
         stream = self._stream
-        if self._promise.cancelled():
-            raise CancelledError
         try:
+            if self._promise.cancelled():
+                raise CancelledError
             if _is_async(stream):
                 self._run_in_loop(self._transfer(stream))
             else:
