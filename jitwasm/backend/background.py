@@ -13,7 +13,7 @@ from jitwasm.backend.scheduler import WorkerPool
 
 __all__ = ["BackgroundPool"]
 
-NICENESS = 10
+NICENESS = 5
 _GRACE = 0.005  # seconds for a thread to end by itself
 _RETRY = 0.0002
 _GIVE_UP = 10.0
