@@ -21,9 +21,9 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
+from jitwasm.records import record
 from jitwasm.types import FuncType, ValType
 
 __all__ = [
@@ -231,7 +231,7 @@ THREAD_STATE = Struct(
 """One record for each thread that has entered wasm; found by pthread_getspecific."""
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Loc:
     """Where one parameter or result travels: in a register (`slot` None) or an overflow slot."""
 
@@ -239,7 +239,7 @@ class Loc:
     slot: int | None
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class CallConv:
     """How one function type is passed (see the module's docstring).
 
@@ -335,7 +335,7 @@ DERIVED_REACH = 32 << 10
 with the width of an access, less than `MEMORY32_GUARD` and than what `MEMORY32_MOST` leaves."""
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class VMLayout:
     """Offsets inside a module's vmctx, from the sizes of its index spaces (imports included).
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import weakref
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from jitwasm.abi import FUNCREF, VMLayout
 from jitwasm.block import Block
 from jitwasm.frontend.moduleinfo import Export, ModuleInfo
 from jitwasm.module import CompiledModule
+from jitwasm.records import record
 from jitwasm.rtt import rtt_address
 from jitwasm.segments import DataPlan, ElementPlan, plan_data, plan_elements
 
@@ -25,7 +25,7 @@ FUNCREF_WORDS = FUNCREF.size // 8
 _ALIGN = 16
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Blueprint:
     """Templates for the instances of a module.
 

@@ -8,9 +8,9 @@ own API), the pointer is called like any Python callable.
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
 from typing import Any
 
+from jitwasm.records import record
 from jitwasm.types import EXTERNREF, F32, F64, I32, I64, FuncType, ValType
 
 __all__ = ["CFunction", "as_c_function"]
@@ -28,7 +28,7 @@ _FunctionPointer: Any = ctypes.CFUNCTYPE(None).__base__
 _PLAIN_FLAGS = 1  # FUNCFLAG_CDECL alone: no errno, no GIL
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class CFunction:
     """A ctypes function pointer.
 

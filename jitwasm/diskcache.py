@@ -18,9 +18,9 @@ import os
 import stat
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from jitwasm.config import Config, cache_folder, cache_limit, default_config
+from jitwasm.records import record
 
 __all__ = ["Blob", "DiskCache", "Usage", "cache_key", "cache_of", "process_cache"]
 
@@ -44,7 +44,7 @@ _CHECK = 0.02
 Buffer = bytes | bytearray | memoryview
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Blob:
     """One file of the cache.
 
@@ -59,7 +59,7 @@ class Blob:
     used: float
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Usage:
     """What a cache holds.
 

@@ -9,7 +9,7 @@ jump through the callee's slot.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from jitwasm.records import record
 
 __all__ = [
     "COLD",
@@ -79,7 +79,7 @@ MOST_LOOPS = 400
 most that a function of at most 64 KB has in those modules is 182."""
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class FunctionIR:
     """One translated function.
 

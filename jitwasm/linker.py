@@ -8,7 +8,6 @@ on account of types.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from jitwasm.cfunctions import CFunction, as_c_function
@@ -18,6 +17,7 @@ from jitwasm.frontend.moduleinfo import Import, ModuleInfo
 from jitwasm.func import FunctionAnchor, anchor_of
 from jitwasm.globals import Global
 from jitwasm.memory import Memory
+from jitwasm.records import record
 from jitwasm.store import Linked, Member, Store
 from jitwasm.suspension import suspending
 from jitwasm.table import Table
@@ -48,14 +48,14 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class HostCallable:
     """A Python callable for a function import."""
 
     target: Callable[..., object]
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Value:
     """A Python value for an immutable global; a reference becomes a word in the store."""
 

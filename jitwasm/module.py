@@ -18,6 +18,7 @@ from jitwasm.abi import function_symbol
 from jitwasm.backend.native import CodeImage, FrameInfo, native
 from jitwasm.config import Config
 from jitwasm.frontend.moduleinfo import ModuleInfo
+from jitwasm.records import record
 from jitwasm.types import (
     DefType,
     ExternType,
@@ -70,7 +71,7 @@ class ExportDescriptor:
     type: FuncType | TableType | MemoryType | GlobalType | TagType
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class TierCounts:
     """How many of a module's functions have which code.
 
@@ -116,7 +117,7 @@ class LazyCode(Protocol):
         """How many functions are how far."""
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class ModuleParts:
     """Everything a module consists of. Plain data, but for `lazy`.
 

@@ -22,13 +22,13 @@ import functools
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from jitwasm.abi import ENV, OVERFLOW_SLOT, OVERFLOW_SLOTS, STORE_STATE
 from jitwasm.backend.helpertable import helper_table
 from jitwasm.backend.native import native
 from jitwasm.block import Block, read_word, write_word
 from jitwasm.externs import BoxRegistry
+from jitwasm.records import record
 
 __all__ = ["Hold", "Linked", "Member", "References", "Store", "merge_all"]
 
@@ -43,7 +43,7 @@ _DOOR = STORE_STATE.size  # offset of an environment, in the same block
 _DOOR_STORE = (_DOOR + ENV.offset["store"]) // 8
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class References:
     """Reference words held somewhere, nulls included: funcrefs, and those of other hierarchies."""
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import struct
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from types import MappingProxyType
 
+from jitwasm.records import record
 from jitwasm.tierchoice import Way
 
 __all__ = ["Buffer", "OptimizedCode", "StoredCode"]
@@ -17,7 +18,7 @@ _WAYS: tuple[Way, ...] = ("optimized", "baseline", "lazy")
 _COUNT = struct.Struct("<I")
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class OptimizedCode:
     """An object of optimised code: it defines `f<idx>` for each of these functions."""
 
@@ -25,7 +26,7 @@ class OptimizedCode:
     data: bytes
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class StoredCode:
     """What is worth keeping of a module's code. Plain data.
 
@@ -43,8 +44,8 @@ class StoredCode:
     way: Way
     fingerprint: str = ""
     objects: tuple[bytes, ...] = ()
-    baseline: Mapping[int, Buffer] = field(default_factory=dict)
-    fallbacks: Mapping[int, bytes] = field(default_factory=dict)
+    baseline: Mapping[int, Buffer] = MappingProxyType({})
+    fallbacks: Mapping[int, bytes] = MappingProxyType({})
     optimized: Sequence[OptimizedCode] = ()
     hot: Sequence[int] = ()
 

@@ -14,6 +14,8 @@ import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from jitwasm.records import record
+
 __all__ = [
     "ANYREF",
     "BOT",
@@ -98,7 +100,7 @@ class RefType(ValType):
         return ref_type, (self.nullable, self.heap)
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class RecRef:
     """Inside a recursion group: the group's own type number `index`."""
 
@@ -108,7 +110,7 @@ class RecRef:
         return f"rec.{self.index}"
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class PackedType:
     """i8 or i16, allowed only as the storage type of a field."""
 
@@ -179,7 +181,7 @@ class FuncType:
         return func_type, (self.params, self.results)
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class FieldType:
     storage: ValType | PackedType
     mutable: bool
@@ -188,7 +190,7 @@ class FieldType:
         return f"(mut {self.storage})" if self.mutable else f"{self.storage}"
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class StructType:
     fields: tuple[FieldType, ...]
 
@@ -196,7 +198,7 @@ class StructType:
         return " ".join(["(struct", *map(str, self.fields)]) + ")"
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class ArrayType:
     field: FieldType
 
@@ -207,7 +209,7 @@ class ArrayType:
 CompType = FuncType | StructType | ArrayType
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class SubType:
     """One member of a recursion group as written: `(sub final? super? comp)`."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from jitwasm.abi import ENV, FUNCREF
 from jitwasm.backend.native import CodeImage, HostFunction, native
@@ -21,6 +20,7 @@ from jitwasm.frontend.moduleinfo import ModuleInfo
 from jitwasm.func import FunctionAnchor, FunctionSpace, make_funcref
 from jitwasm.globals import GlobalCell
 from jitwasm.memory import Memory
+from jitwasm.records import record
 from jitwasm.store import Linked, Member, References, Store
 from jitwasm.table import TableCore
 from jitwasm.tag import Tag
@@ -32,7 +32,7 @@ __all__ = ["HostImport", "ImportedFunction", "VMContext", "WasmImport", "wasm_im
 _OVERFLOW, _STORE = ENV.offset["overflow"] // 8, ENV.offset["store"] // 8
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class WasmImport:
     """An imported function of another instance: its FuncRef and who owns that."""
 

@@ -19,7 +19,18 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "jitwasm"
 
-LEAVES = ("types", "trapcodes", "errors", "config", "abi", "libcalls", "ir", "diskcache", "version")
+LEAVES = (
+    "types",
+    "trapcodes",
+    "errors",
+    "config",
+    "abi",
+    "libcalls",
+    "ir",
+    "diskcache",
+    "records",
+    "version",
+)
 PIPELINE = (
     "positions",
     "aot",

@@ -15,12 +15,12 @@ import contextlib
 import ctypes
 import weakref
 from collections import deque
-from dataclasses import dataclass
 from typing import Any
 
 from jitwasm.backend import libc
 from jitwasm.backend.libc import PAGE_SIZE
 from jitwasm.backend.memmap import Reservation
+from jitwasm.records import record
 
 __all__ = ["CodeArena", "Piece"]
 
@@ -30,7 +30,7 @@ _MIN_SWEEP = 64
 _ATTEMPTS = 10  # ranges that others are just taking or joining are not seen
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Piece:
     """Some pages of the arena in use."""
 

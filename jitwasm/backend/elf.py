@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from jitwasm.records import record
 
 __all__ = ["LoadError", "ObjectFile", "Section", "Symbol"]
 
@@ -30,7 +31,7 @@ class LoadError(RuntimeError):
     """An object cannot be loaded: a defect of jitwasm, never of the module compiled."""
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Section:
     """One section: what its header says."""
 
@@ -58,7 +59,7 @@ class Section:
         return self.name == ".eh_frame"
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Symbol:
     """One symbol; `section` is an index, or None for an undefined one."""
 

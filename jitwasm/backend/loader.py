@@ -14,11 +14,11 @@ import bisect
 import functools
 import struct
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 
 from jitwasm.backend.arena import CodeArena, Piece
 from jitwasm.backend.elf import LoadError, ObjectFile
 from jitwasm.backend.libc import PAGE_SIZE
+from jitwasm.records import record
 
 __all__ = ["CodeImage", "FrameInfo", "LoadError", "load_code", "load_image"]
 
@@ -33,7 +33,7 @@ Resolve = Callable[[str], "int | None"]
 Describe = Callable[[str], "FrameInfo | None"]
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class FrameInfo:
     """What a symbol of an image stands for in a backtrace.
 
@@ -55,7 +55,7 @@ def _nameless(symbol: str) -> None:
     return None
 
 
-@dataclass(frozen=True, eq=False)
+@record(frozen=True, eq=False)
 class ImageMap:
     """What is where in an image: enough to find the frames of a trap after the image has gone.
 
@@ -71,7 +71,6 @@ class ImageMap:
     objects: tuple[tuple[ObjectFile, dict[int, int]], ...]
     find_symbols: Callable[[], dict[str, int]]
     describe: Describe
-    _starts: list[tuple[int, str]] = field(default_factory=list)
 
     @functools.cached_property
     def symbols(self) -> dict[str, int]:
@@ -87,12 +86,14 @@ class ImageMap:
             for index, address in places.items()
         )
 
+    @functools.cached_property
+    def _starts(self) -> list[tuple[int, str]]:
+        return sorted((at, name) for name, at in self.symbols.items())
+
     def function_at(self, pc: int) -> tuple[str, int] | None:
         """The symbol of the function whose code holds `pc`, and its address."""
         if not self.lo <= pc < self.hi:
             return None
-        if not self._starts:
-            self._starts.extend(sorted((at, name) for name, at in self.symbols.items()))
         index = bisect.bisect_right(self._starts, pc, key=lambda row: row[0])
         return (self._starts[index - 1][1], self._starts[index - 1][0]) if index else None
 

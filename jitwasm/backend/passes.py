@@ -6,12 +6,12 @@ vectorise, use the machine's instructions, inline across what used to be object 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from jitwasm.records import record
 
 __all__ = ["PIPELINES", "Pipeline"]
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Pipeline:
     """How one optimisation level compiles.
 

@@ -19,10 +19,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from jitwasm.abi import VMLayout, function_symbol
 from jitwasm.ir import FUNCTION_ATTRIBUTES, PREAMBLE, FunctionIR
+from jitwasm.records import record
 
 __all__ = ["CompileUnit", "UnitBuilder", "unit_text"]
 
@@ -32,7 +32,7 @@ MAX_BODY_BYTES = {0: 8192, 1: 4096, 2: 4096, 3: 4096}
 hundreds at the others (a function may be larger; it then has a unit of its own)."""
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class CompileUnit:
     """Functions that are compiled together. Plain data: it pickles.
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 import functools
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from jitwasm.backend.elf import ObjectFile
 from jitwasm.backend.loader import ImageMap
+from jitwasm.records import record
 
 __all__ = ["unwind"]
 
@@ -28,7 +28,7 @@ class _UnknownError(Exception):
     """The tables say something this unwinder does not know: the backtrace ends here."""
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class _Fde:
     """The unwinding rules of one function: its code range, and its two CFA programs."""
 

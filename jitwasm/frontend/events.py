@@ -6,14 +6,13 @@ counts; last a `ModuleEnd`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from jitwasm.frontend.moduleinfo import CustomSection, ModuleInfo
+from jitwasm.records import record
 
 __all__ = ["CodeStart", "CustomSection", "Event", "FunctionBody", "ModuleEnd"]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class CodeStart:
     """The code section begins; `info` is complete for the translation of `count` bodies.
 
@@ -27,7 +26,7 @@ class CodeStart:
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class FunctionBody:
     """One function body: local declarations and code, without the size in front.
 
@@ -42,7 +41,7 @@ class FunctionBody:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ModuleEnd:
     """The module is complete and valid, its function bodies apart."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+
+from jitwasm.records import record
 
 __all__ = ["PREFIX_SHIFT", "Imm", "Op"]
 
@@ -43,7 +44,7 @@ class Imm(enum.Enum):
     V128 = enum.auto()  # bytes of length 16
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Op:
     """One instruction: see the legend in opcodes.py."""
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from jitwasm.abi import VMLayout
 from jitwasm.frontend.names import NameSection, read_name_section
+from jitwasm.records import record
 from jitwasm.types import (
     DefType,
     ExternType,
@@ -41,7 +42,7 @@ __all__ = [
 ExternKind = Literal["function", "table", "memory", "global", "tag"]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class CustomSection:
     """A custom section. `offset` is the module offset of its payload."""
 
@@ -50,7 +51,7 @@ class CustomSection:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ConstExpr:
     """A valid constant expression in postfix order.
 
@@ -67,7 +68,7 @@ class ConstExpr:
     type: ValType
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Import:
     """`desc` says the kind by its class: a `DefType` is a function."""
 
@@ -76,7 +77,7 @@ class Import:
     desc: ExternType
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Export:
     name: str
     kind: ExternKind
@@ -84,7 +85,7 @@ class Export:
     type: ExternType
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ElementSegment:
     """An element segment.
 
@@ -102,7 +103,7 @@ class ElementSegment:
     items: tuple[int | ConstExpr, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class DataSegment:
     """A data segment; `memidx` and `offset` are 0 and None for a passive one."""
 

@@ -1,0 +1,86 @@
+"""Records behave as frozen data classes do."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import pickle
+from typing import Any
+
+import pytest
+
+from jitwasm.records import record
+
+
+@record(frozen=True)
+class Plain:
+    first: int
+    second: str = "two"
+
+
+@record(frozen=True, slots=True)
+class Slotted:
+    first: int
+    second: str = "two"
+
+    def total(self) -> int:
+        return self.first + len(self.second)
+
+
+@record(frozen=True, eq=False)
+class Unequal:
+    first: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    first: int
+    second: str = "two"
+
+
+@pytest.fixture(params=[Plain, Slotted])
+def cls(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+def test_it_is_made_and_shown_as_a_data_class(cls: Any) -> None:
+    assert inspect.signature(cls) == inspect.signature(Reference)
+    assert repr(cls(1)) == repr(Reference(1)).replace("Reference", cls.__name__)
+    assert cls(first=1) == cls(1, "two")
+    for wrong in ((), (1, "two", 3)):
+        with pytest.raises(TypeError, match="__init__"):
+            cls(*wrong)
+
+
+def test_equal_records_are_one_key(cls: Any) -> None:
+    assert {cls(1): "found"}[cls(1)] == "found"
+    assert cls(1) != cls(2)
+    assert cls(1) != Reference(1)
+
+
+def test_it_does_not_change(cls: Any) -> None:
+    made = cls(1)
+    with pytest.raises(dataclasses.FrozenInstanceError, match="first"):
+        made.first = 2
+    with pytest.raises(dataclasses.FrozenInstanceError, match="first"):
+        del made.first
+    assert made.first == 1
+
+
+def test_it_pickles_and_matches(cls: Any) -> None:
+    again = pickle.loads(pickle.dumps(cls(3, "x")))
+    assert again == cls(3, "x")
+    match again:
+        case cls(first, second):
+            assert (first, second) == (3, "x")
+
+
+def test_slots_leave_no_dictionary() -> None:
+    assert not hasattr(Slotted(1), "__dict__")
+    assert Slotted(1).total() == 4
+
+
+def test_without_equality_every_object_is_its_own() -> None:
+    made = Unequal(1)
+    assert made == made and made != Unequal(1)
+    assert {made: 1}[made] == 1
