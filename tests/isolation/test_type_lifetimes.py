@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import operator
 import pickle
 import threading
 import weakref
@@ -34,6 +35,11 @@ def census() -> tuple[int, int, int]:
         gc.collect()
     tables = (types._func_types, types._ref_types, types._groups)
     return tuple(len([1 for _ in list(table.values())]) for table in tables)  # type: ignore
+
+
+def nothing_is_left(before: tuple[int, int, int]) -> bool:
+    """What other tests left to the background may go meanwhile; nothing may be added."""
+    return all(map(operator.le, census(), before))
 
 
 def strange_module(seed: int) -> bytes:
@@ -66,7 +72,7 @@ def test_types_of_modules_that_are_gone_are_gone() -> None:
             alive = census()
             assert alive[2] > before[2] + 8
         del module
-    assert census() == before
+    assert nothing_is_left(before)
 
 
 def test_equal_types_are_one_object_while_they_live() -> None:
@@ -182,4 +188,4 @@ def test_types_of_functions_that_were_called_are_gone_too() -> None:
     before = census()
     for seed in range(12):
         use(seed)
-    assert census() == before
+    assert nothing_is_left(before)
