@@ -80,6 +80,8 @@ class ImplementationLimits:
     """Depth of nested blocks in a function body."""
     memory_bytes: int | None = None
     """What the memories of one instance may take together; None leaves it to their types."""
+    instances: int | None = None
+    """How many instances of a module may be alive at once; one more is a MemoryError."""
     compile_seconds: float | None = 30.0
     """CPU time that LLVM may take for one unit of code: a function, or some small ones. What takes
     longer is compiled by the one-pass compiler. A worker process is then ended; a thread cannot be,

@@ -6,8 +6,10 @@ share it. The public `Module` (pipeline.py) is a compiled module that can also b
 
 from __future__ import annotations
 
+import gc
 import importlib
 import threading
+import weakref
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -141,10 +143,11 @@ class ModuleParts:
 class CompiledModule:
     """A module that has been validated and compiled."""
 
-    __slots__ = ("__weakref__", "_image", "_lock", "_parts")
+    __slots__ = ("__weakref__", "_alive", "_image", "_lock", "_parts")
 
     def __init__(self, parts: ModuleParts) -> None:
         self._parts = parts
+        self._alive: weakref.WeakSet[InstanceCode] = weakref.WeakSet()  # if they are counted
         self._image: CodeImage | None = None
         self._lock = threading.Lock()
 
@@ -220,9 +223,24 @@ class CompiledModule:
         return TierCounts(count, 0, 0, count)
 
     def attach(self, context: InstanceCode) -> None:
-        """Let an instance that is being made follow the module's code (internal)."""
+        """Let an instance that is being made follow the module's code (internal).
+
+        Raises:
+            MemoryError: there are as many instances as the configuration allows.
+        """
+        most = self.config.limits.instances
+        if most is not None:
+            self._count(context, most)
         if self._parts.lazy is not None:
             self._parts.lazy.attach(context)
+
+    def _count(self, context: InstanceCode, most: int) -> None:
+        if len(self._alive) >= most:
+            gc.collect()  # what nobody can reach any more does not count
+        with self._lock:
+            if len(self._alive) >= most:
+                raise MemoryError(f"{most} instances of the module are alive, the limit")
+            self._alive.add(context)
 
     def checked(self) -> CompiledModule:
         """The same module with all bounds checked by comparison (internal).

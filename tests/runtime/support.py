@@ -14,9 +14,9 @@ __all__ = ["dies", "instantiate", "module_of"]
 
 
 @lru_cache(maxsize=256)
-def module_of(text: str) -> jitwasm.Module:
+def module_of(text: str, config: jitwasm.Config | None = None) -> jitwasm.Module:
     """The compiled module of a text."""
-    return jitwasm.Module(wat(text))
+    return jitwasm.Module(wat(text), config)
 
 
 def instantiate(text: str, imports: Any = None) -> jitwasm.Instance:

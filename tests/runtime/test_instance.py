@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from jitwasm import Global, Instance, Memory, Table, Tag, Trap
+from jitwasm import Config, Global, ImplementationLimits, Instance, Memory, Table, Tag, Trap
 from tests.runtime.support import instantiate, module_of
 
 PAGE = 65536
@@ -372,3 +372,20 @@ def test_instantiation_raises_an_audit_event() -> None:
     assert len(events) == 1
     assert events[0][0] is module
     assert events[0][1] is imports
+
+
+@pytest.mark.parametrize("tier", ["auto", "baseline", "optimized"])
+def test_instances_that_are_alive_may_be_limited(tier: str) -> None:
+    config = Config(limits=ImplementationLimits(instances=2), tier=tier)
+    module = module_of('(module (memory 1) (func (export "f") (result i32) i32.const 1))', config)
+    other = module_of('(module (func (export "g")))', config)
+    first, second = Instance(module), Instance(module)
+    with pytest.raises(MemoryError, match="2 instances of the module are alive"):
+        Instance(module)
+    assert Instance(other) and Instance(other)  # each module has its own count
+    function = second.exports.f
+    del second
+    with pytest.raises(MemoryError):  # a function keeps its instance alive
+        Instance(module)
+    del function
+    assert Instance(module).exports.f() == first.exports.f() == 1
