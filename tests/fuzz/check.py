@@ -9,12 +9,12 @@ from typing import Any
 
 import jitwasm
 from tests.fuzz.compare import agreement, difference
-from tests.fuzz.engines import Ours, Peer, Resources, attempt, environment_module
+from tests.fuzz.engines import Ours, Peer, attempt, environment_module
 from tests.fuzz.environment import Host
 from tests.fuzz.modules import Generated, validates
-from tests.fuzz.sessions import SESSIONS, Plan, Record, make_plan, run_session
+from tests.fuzz.sessions import SESSIONS, Plan, Record, ends, make_plan, run_session
 from tests.fuzz.tiers import TIERS, Tier, caller_config, compile_module, settle
-from tests.spec.engine import Exhausted, Outcome
+from tests.spec.engine import Outcome
 
 __all__ = ["Finding", "check", "our_modules", "peer_modules"]
 
@@ -105,10 +105,11 @@ class Traces:
             engine = Ours(tier.config, Host(""))
             with tier.applied():
                 mine = run_session(engine, modules, self.plan, number, keep, steps)
-            found = difference(mine, theirs, tier.precise, comparable)
+            nans = not self.module.canonical
+            found = difference(mine, theirs, tier.precise, comparable, nans=nans)
             if not found and tier.config.fuel is not None:
                 other = self.metered.setdefault(number, mine)
-                found = difference(mine, other, True, comparable, alike=True)
+                found = difference(mine, other, True, comparable, alike=True, nans=nans)
             if found:
                 return f"session {number}, {found}"
         return None
@@ -140,7 +141,7 @@ def peer_modules(binary: bytes, plan: Plan, canonical: bool) -> dict[str, Any]:
 def _endless(trace: list[Record]) -> int | None:
     """The step at which wasmtime ran out of fuel or stack: ours stops before it."""
     for i, record in enumerate(trace):
-        if isinstance(record.result, (Exhausted, Resources)) or "fuel" in str(record.result):
+        if ends(record.result):
             return max(i - 1, 0)
     return None
 

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import jitwasm
-from tests.fuzz.engines import Failed, Ours, Peer, attempt, seeded
+from tests.fuzz.engines import Failed, Ours, Peer, Resources, attempt, seeded
 from tests.fuzz.environment import Host, interesting
 from tests.fuzz.forwarding import forwarding_module
-from tests.spec.engine import Outcome
+from tests.spec.engine import Exhausted, Outcome
 from tests.spec.values import Ref, Value
 
-__all__ = ["Plan", "Record", "Step", "make_plan", "run_session"]
+__all__ = ["Plan", "Record", "Step", "ends", "make_plan", "run_session"]
 
 SESSIONS = 2
 STEPS = 9
@@ -143,6 +143,7 @@ class Session:
         self.modules = modules
         self.plan = plan
         self.instances: dict[str, Any] = {}
+        self.ended: Outcome | None = None
 
     def start(self) -> None:
         """Instantiate everything. Raises Outcome."""
@@ -161,13 +162,24 @@ class Session:
         if not self.plan.reentered:
             return None
         step = source.choice(self.plan.reentered)
-        return f"{step}: {shown(attempt(self._call, step))}"
+        result = attempt(self._call, step)
+        if ends(result):
+            self.ended = result
+        return f"{step}: {shown(result)}"
 
     def _call(self, step: Step) -> Any:
         return self.engine.invoke(self.instances[step.action], step.name, step.args)
 
     def do(self, step: Step) -> Any:
-        """The step's results, or the Outcome it ended with."""
+        """The step's results, or the Outcome it ended with.
+
+        Where the host's call of the module ran out of something, that is the outcome, although
+        the host and its caller went on.
+        """
+        result = self._done(step)
+        return self.ended or result
+
+    def _done(self, step: Step) -> Any:
         if step.action in ("call", "forward"):
             return attempt(self._call, step)
         change = {
@@ -185,6 +197,15 @@ class Session:
                 rows = self.engine.state(self.instances[name], keep)
                 found.update({f"{name} {row}": value for row, value in rows.items()})
         return found
+
+
+def ends(result: Any) -> bool:
+    """Whether nothing can be compared from here on: stacks need not be equally deep, fuel is
+    wasmtime's alone, and so is its memory.
+    """
+    return isinstance(result, (Exhausted, Resources)) or (
+        isinstance(result, Outcome) and any("fuel" in text for text in result.texts)
+    )
 
 
 def shown(result: Any) -> str:

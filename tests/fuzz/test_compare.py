@@ -18,8 +18,9 @@ from tests.fuzz.engines import Ours, Peer
 from tests.fuzz.environment import Host
 from tests.fuzz.modules import Generated
 from tests.fuzz.reduction import reduce
-from tests.fuzz.sessions import make_plan, run_session
+from tests.fuzz.sessions import Record, make_plan, run_session
 from tests.fuzz.tiers import TIERS
+from tests.spec.values import Value
 from tests.support.wat import wat
 
 MODULE = """
@@ -78,6 +79,38 @@ def test_what_needs_not_be_equal_is_not_compared() -> None:
             (module (func (export "f") (param v128) (result v128)
               ({instruction} (local.get 0) (v128.const i32x4 0x7fc00001 0x7fa00000 0 1))))"""
         assert check(Generated(wat(text), "", canonical=False), "2", list(TIERS)) == []
+
+
+def test_another_nan_is_no_difference_where_nans_are_not_canonical() -> None:
+    def trace(type_: str, bits: int, memory: int = 0) -> list[Record]:
+        return [Record("", [Value(type_, bits)], (), {"memory": (65536, memory)})]
+
+    def differs(*traces: list[Record], nans: bool = True) -> bool:
+        return difference(*traces, True, 1, nans=nans) is not None
+
+    quiet, other = 0x7FC00000, 0xFFFFFFFF
+    assert not differs(trace("f32", quiet), trace("f32", other))
+    assert not differs(trace("v128", quiet << 96 | 5), trace("v128", other << 96 | 5))
+    assert not differs(trace("v128", 0x7FFFFFFF_00008DA2), trace("v128", 0x7FF80000_00000000))
+    assert differs(trace("f32", quiet), trace("f32", other), nans=False)
+    assert differs(trace("f32", quiet), trace("f32", 0x7F800000))
+    assert differs(trace("i32", quiet), trace("i32", other))
+    assert differs(trace("v128", quiet << 96 | 5), trace("v128", other << 96 | 6))
+    assert differs(trace("f32", quiet), trace("f32", other, memory=1))
+
+
+def test_growing_fails_at_the_same_sizes() -> None:
+    # A table beyond every limit, one that fits just so, and a memory of more than 4 GiB.
+    text = """
+        (module (table $t 0 externref) (table $u i64 0 externref) (memory i64 0)
+          (func (export "t") (result i32)
+            (table.grow $t (ref.null extern) (i32.const 4000000000)))
+          (func (export "fits") (result i32)
+            (table.grow $t (ref.null extern) (i32.const 9999999)))
+          (func (export "u") (result i64)
+            (table.grow $u (ref.null extern) (i64.const 0x1000000000000000)))
+          (func (export "m") (result i64) (memory.grow (i64.const 65540))))"""
+    assert check(Generated(wat(text), "", canonical=True), "1", ["baseline", "O2"]) == []
 
 
 def test_a_finding_can_be_made_small(monkeypatch: pytest.MonkeyPatch) -> None:
