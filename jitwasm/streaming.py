@@ -11,10 +11,12 @@ import asyncio
 import contextlib
 import contextvars
 import dataclasses
+import functools
+import inspect
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
-from concurrent.futures import CancelledError, Future
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from concurrent.futures import CancelledError, Future, InvalidStateError
 from typing import Any, Generic, TypeVar
 
 from jitwasm.config import Config
@@ -113,7 +115,7 @@ class _Job(Generic[T]):
             if self._promise.cancelled():
                 raise CancelledError
             if _is_async(stream):
-                self._run_in_loop(self._transfer(stream))
+                self._run_in_loop(lambda: self._transfer(stream))
             else:
                 assert not isinstance(stream.chunks, AsyncIterator)
                 for chunk in stream.chunks:
@@ -122,19 +124,21 @@ class _Job(Generic[T]):
             self._session.cancel()
             raise
         finally:
-            self._close(stream.close)
+            self._close(stream.close, _is_async(stream))
 
     def _resolve(self, source: Any) -> ByteStream:
+        in_loop = False
         while is_pending(source):
             if isinstance(source, Future):
                 source = source.result()
             else:
-                source = self._run_in_loop(_await(source))
+                in_loop = True
+                source = self._run_in_loop(functools.partial(_await, source))
         try:
             return open_source(source, self._api)
         except BaseException:
             # Nobody but us need know a response that came out of a promise.
-            self._close(getattr(source, "close", lambda: None))
+            self._close(getattr(source, "close", lambda: None), in_loop)
             raise
 
     async def _transfer(self, stream: ByteStream) -> None:
@@ -146,33 +150,58 @@ class _Job(Generic[T]):
             else:
                 self._session.feed(data)
 
-    def _run_in_loop(self, work: Coroutine[Any, Any, Any]) -> Any:
+    def _run_in_loop(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         if self._callers_loop is not None:
             return self._run_in_callers_loop(work, self._callers_loop)
         if self._private_loop is None:
             self._private_loop = asyncio.new_event_loop()
-        self._task = self._private_loop.create_task(work)
+        self._task = self._private_loop.create_task(work())
         return self._private_loop.run_until_complete(self._task)
 
     def _run_in_callers_loop(
-        self, work: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop
+        self, work: Callable[[], Coroutine[Any, Any, Any]], loop: asyncio.AbstractEventLoop
     ) -> Any:
-        try:
-            self._task = task = asyncio.run_coroutine_threadsafe(_outcome(work), loop)
-        except RuntimeError:  # the loop has been closed
-            work.close()
-            raise
-        value, error = task.result()
+        # Not `run_coroutine_threadsafe`: the loop may end before it begins with this, and the
+        # coroutine would never be awaited.
+        self._task = outcome = Future[tuple[Any, Exception | None]]()
+
+        def begin() -> None:
+            if outcome.cancelled():
+                return
+            task = loop.create_task(_outcome(work()))
+            outcome.add_done_callback(lambda _: _call_in_loop(loop, task.cancel))
+            task.add_done_callback(end)
+
+        def end(task: asyncio.Task[tuple[Any, Exception | None]]) -> None:
+            with contextlib.suppress(InvalidStateError):
+                if task.cancelled():
+                    outcome.cancel()
+                else:
+                    outcome.set_result(task.result())
+
+        loop.call_soon_threadsafe(begin)
+        value, error = outcome.result()
         if error is not None:
             raise error
         return value
 
-    def _close(self, close: Callable[[], object]) -> None:
+    def _close(self, close: Callable[[], object], in_loop: bool) -> None:
         # Whatever goes wrong here is later than the outcome that is reported.
+        if in_loop and self._callers_loop is not None:
+            # Not waited for: the loop may end first. What has been awaited in it is closed in it.
+            _call_in_loop(self._callers_loop, functools.partial(self._close_now, close))
+            return
         with contextlib.suppress(Exception, CancelledError, asyncio.CancelledError):
+            if in_loop:
+                self._run_in_loop(functools.partial(_closing, close))
+            else:
+                close()
+
+    def _close_now(self, close: Callable[[], object]) -> None:
+        with contextlib.suppress(Exception):
             closing = close()
-            if asyncio.iscoroutine(closing):
-                self._run_in_loop(closing)
+            if inspect.isawaitable(closing):
+                self._task = asyncio.ensure_future(_quietly(closing))  # kept: the loop does not
 
     def _cancel(self) -> None:
         """The promise has been cancelled, by any thread."""
@@ -198,6 +227,22 @@ def _is_async(stream: ByteStream) -> bool:
 
 async def _await(awaitable: Any) -> Any:
     return await awaitable
+
+
+async def _closing(close: Callable[[], object]) -> None:
+    closing = close()
+    if inspect.isawaitable(closing):
+        await closing
+
+
+async def _quietly(awaitable: Awaitable[object]) -> None:
+    with contextlib.suppress(Exception):
+        await awaitable
+
+
+def _call_in_loop(loop: asyncio.AbstractEventLoop, function: Callable[[], object]) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop is closed: nothing runs there
+        loop.call_soon_threadsafe(function)
 
 
 async def _outcome(work: Coroutine[Any, Any, Any]) -> tuple[Any, Exception | None]:
