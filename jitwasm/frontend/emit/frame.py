@@ -7,7 +7,7 @@ from jitwasm.frontend.emit import universal
 from jitwasm.frontend.emit.function import VM, FunctionEmitter
 from jitwasm.frontend.emit.loopentry import LoopEntry, NoLoopEntry
 from jitwasm.frontend.emit.ssa import ENTRY
-from jitwasm.ir import INVARIANT, TBAA_VM, WIDE, FunctionIR
+from jitwasm.ir import INVARIANT, SKEWED, TBAA_VM, WIDE, FunctionIR
 
 __all__ = ["finish"]
 
@@ -50,7 +50,7 @@ def _function(f: FunctionEmitter, head: str, entry: list[str], fn_ir: str) -> Fu
         funcidx=f.funcidx,
         text="\n".join(
             [
-                f"{head} {WIDE if f.wide else ''}#0 {{",
+                f"{head} {WIDE if f.wide else ''}{SKEWED if f.skewed else ''}#0 {{",
                 f"{ENTRY}:",
                 *(f"  {line}" for line in entry),
                 f.body_text(),

@@ -76,7 +76,7 @@ class FunctionEmitter(SSABuilder):
         loops: the bases in the loops that are open; sums: i32 operands -> the root and the
             constants that were added to it.
         traps: the labels of trap blocks; cold: the text of other blocks at the end.
-        universal: whether it contains a tail call; wide: see `WIDE`.
+        universal: whether it contains a tail call; wide, skewed: see `WIDE` and `SKEWED`.
         initial: the operands of all locals at the start.
         in_memory: whether locals are kept in stack slots, because there are too many of them for
             snapshots at each branch.
@@ -105,6 +105,7 @@ class FunctionEmitter(SSABuilder):
         "memories",
         "module",
         "parameters",
+        "skewed",
         "sums",
         "traps",
         "type",
@@ -138,6 +139,7 @@ class FunctionEmitter(SSABuilder):
         self.declares: set[str] = set()
         self.universal = False
         self.wide = False
+        self.skewed = False
         self.assigned: Iterator[frozenset[int]] = iter(())
         self.uninitialized: set[int] = set()
         self.initialized: list[int] = []

@@ -112,6 +112,8 @@ def _access(f: FunctionEmitter, pos: int, log_size: int) -> tuple[str, int]:
     """
     code = f.code
     offset = code[pos + 1]
+    if offset & (1 << log_size) - 1:
+        f.skewed = True  # the low bits of an offset are in its first byte
     if f.module.plain_memory and code[pos] <= log_size and f.types[-1] is I32:
         if offset < 0x80:
             f.types.pop()

@@ -31,7 +31,7 @@
 ;;   unreachable
 ;; }
 ;;
-;; define void @f1(ptr noundef %vm, i32 noundef %0) #0 {
+;; define void @f1(ptr noundef %vm, i32 noundef %0) noimplicitfloat #0 {
 ;; b0:
 ;;   %m1.p = getelementptr i8, ptr %vm, i64 24
 ;;   %m1 = load ptr, ptr %m1.p, !invariant.load !1, !tbaa !6
