@@ -7,8 +7,10 @@ for, and where a module is unpickled.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
+
+from jitwasm.records import record
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -30,7 +32,7 @@ CACHE_BYTES = 1 << 30
 MAX_FUEL = 1 << 62
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Features:
     """Proposals, switched by name. A module that uses a disabled one gets a `CompileError`.
 
@@ -49,12 +51,12 @@ class Features:
     threads: bool = False
 
     def __post_init__(self) -> None:
-        for row in fields(self):
-            if not isinstance(getattr(self, row.name), bool):
-                raise TypeError(f"feature {row.name} must be a bool")
+        for name in Features.__annotations__:
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"feature {name} must be a bool")
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class ImplementationLimits:
     """Limits of the JavaScript API's specification ("Implementation-defined Limits")."""
 

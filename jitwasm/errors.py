@@ -20,8 +20,8 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from jitwasm.records import record
 from jitwasm.trapcodes import TrapCode
 
 __all__ = [
@@ -97,7 +97,7 @@ class LoadError(WasmError):
     """A file holds no compiled module, or one for another version or processor, or is damaged."""
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Frame:
     """One WebAssembly function on the call stack at the moment of a trap.
 

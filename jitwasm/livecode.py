@@ -17,7 +17,6 @@ import time
 import weakref
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -31,6 +30,7 @@ from jitwasm.config import Config
 from jitwasm.frontend.events import FunctionBody
 from jitwasm.frontend.moduleinfo import ModuleInfo
 from jitwasm.module import InstanceCode, TierCounts
+from jitwasm.records import record
 from jitwasm.storedcode import OptimizedCode
 from jitwasm.types import I32, I64, func_type
 
@@ -55,7 +55,7 @@ class Tier(IntEnum):
     OPTIMIZED = 2
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class RunningLoop:
     """A loop in which unoptimised code spends its time.
 

@@ -12,7 +12,6 @@ import threading
 import weakref
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Protocol
 
@@ -42,7 +41,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class ImportDescriptor:
     """One import of a module (JavaScript API: `ModuleImportDescriptor`).
 
@@ -58,7 +57,7 @@ class ImportDescriptor:
     type: FuncType | TableType | MemoryType | GlobalType | TagType
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class ExportDescriptor:
     """One export of a module (JavaScript API: `ModuleExportDescriptor`).
 

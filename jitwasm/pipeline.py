@@ -12,7 +12,6 @@ import importlib
 import sys
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, Executor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jitwasm.codecache import CodeRecord, ModuleCache, module_cache
@@ -22,6 +21,7 @@ from jitwasm.frontend.events import CodeStart, Event, FunctionBody, ModuleEnd
 from jitwasm.frontend.moduleinfo import ModuleInfo
 from jitwasm.frontend.stream import StreamParser
 from jitwasm.module import CompiledModule, ModuleParts
+from jitwasm.records import record
 from jitwasm.storedcode import StoredCode
 from jitwasm.tierchoice import Way, baseline_fingerprint, way_of
 from jitwasm.tierup import live_code
@@ -45,7 +45,7 @@ FEED_BYTES = 1 << 16
 """Bytes decoded at a time: compilation starts after the first of them, however much is fed."""
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Progress:
     """How far a compilation is.
 

@@ -1,8 +1,8 @@
 """Data classes that cost little at import.
 
 For each class `dataclasses` compiles half a dozen methods: half of the time that importing jitwasm
-took. Records compile one, the constructor. To type checkers they are data classes. What is public
-and may be copied by `dataclasses.replace`, as `Config` is, is a real one.
+took. Records compile one, the constructor. To type checkers they are data classes, and to
+`dataclasses.replace` and its like too: what those look for is made when they do.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def _make(cls: type, slots: bool, eq: bool) -> type:
     methods = {"__init__": _constructor(cls, names, defaults, slots), "__repr__": _repr(names)}
     if eq:
         methods.update(_comparison(names))
-    methods.update(__setattr__=_refuse, __delattr__=_refuse)
+    methods.update(__setattr__=_refuse, __delattr__=_refuse, __replace__=_replace)
     given = cls.__dict__
     if slots:
         contents = {k: v for k, v in given.items() if k not in (*names, "__dict__", "__weakref__")}
@@ -36,7 +36,27 @@ def _make(cls: type, slots: bool, eq: bool) -> type:
         if name not in given or (name == "__hash__" and given[name] is None):
             setattr(cls, name, method)
     setattr(cls, "__match_args__", names)  # noqa: B010
+    for attribute in ("__dataclass_fields__", "__dataclass_params__"):
+        setattr(cls, attribute, _Derived(attribute, names, defaults))
     return cls
+
+
+class _Derived:
+    """An attribute that data classes have, taken from one once somebody asks."""
+
+    def __init__(self, attribute: str, names: tuple[str, ...], defaults: dict[str, object]) -> None:
+        self._attribute, self._names, self._defaults = attribute, names, defaults
+
+    def __get__(self, instance: object, cls: type) -> object:
+        dataclasses = importlib.import_module("dataclasses")
+        rows = [
+            (name, cls.__annotations__[name], dataclasses.field(default=self._defaults[name]))
+            if name in self._defaults
+            else (name, cls.__annotations__[name])
+            for name in self._names
+        ]
+        model = dataclasses.make_dataclass(cls.__name__, rows, frozen=True)
+        return getattr(model, self._attribute)
 
 
 def _constructor(
@@ -97,6 +117,10 @@ def _pickling(names: tuple[str, ...]) -> dict[str, object]:
 def _refuse(self: object, name: str, *value: object) -> None:
     error = importlib.import_module("dataclasses").FrozenInstanceError
     raise error(f"cannot assign to field {name!r}")
+
+
+def _replace(self: object, /, **changes: object) -> object:
+    return importlib.import_module("dataclasses").replace(self, **changes)
 
 
 if not TYPE_CHECKING:

@@ -8,27 +8,27 @@ a unit of its own.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+import importlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from jitwasm.abi import function_symbol
 from jitwasm.backend.baseline.compiler import BaselineCompiler, Unsupported
 from jitwasm.backend.baseline.fuel import Meter
 from jitwasm.backend.baseline.objectfile import write_object
 from jitwasm.backend.baseline.program import InstructionRow
-from jitwasm.backend.codegen import compile_unit, host_target
-from jitwasm.backend.executors import scheduler_of
 from jitwasm.backend.processor import cpu_features
-from jitwasm.backend.units import CompileUnit, unit_text
 from jitwasm.config import Config
-from jitwasm.errors import CompileError
 from jitwasm.frontend.events import CodeStart, FunctionBody
 from jitwasm.frontend.fuel import bulk_shift, charges
 from jitwasm.frontend.immediates import ImmediateReader
 from jitwasm.frontend.moduleinfo import ModuleInfo
 from jitwasm.frontend.opcodes import OPCODES
-from jitwasm.frontend.translate import Translator
 from jitwasm.frontend.validator import Validator
 from jitwasm.tierchoice import baseline_fingerprint
+
+if TYPE_CHECKING:
+    from jitwasm.llvmtier import FallbackCompiler
 
 __all__ = ["BaselineCode", "FunctionCompilers", "baseline_compiler", "instruction_rows"]
 
@@ -90,21 +90,19 @@ class FunctionCompilers:
         Raises:
             CompileError: it got lost (see `Config.executor`).
         """
-        function = self._translator.translate(body)
-        text = unit_text([function], self._info.layout)
-        if self._config.executor is None:
-            return compile_unit(text, host_target(0), self._config.verify_ir)
-        scheduler = scheduler_of(self._config, host_target(0))
-        scheduler.submit(CompileUnit(0, 0, (body.funcidx,), text, function.body_size))
-        return scheduler.results(functools.partial(_report_loss, self._info))[0]
+        return self._fallback.compile(body)
 
     @functools.cached_property
     def _validator(self) -> Validator:
         return Validator(self._info, self._config)
 
     @functools.cached_property
-    def _translator(self) -> Translator:
-        return Translator(self._info, self._config)
+    def _fallback(self) -> FallbackCompiler:
+        # Not at import: few modules need LLVM here, and it takes long to import.
+        made: FallbackCompiler = importlib.import_module("jitwasm.llvmtier").FallbackCompiler(
+            self._info, self._config
+        )
+        return made
 
 
 class BaselineCode:
@@ -162,8 +160,3 @@ class BaselineCode:
 
     def cancel(self) -> None:
         """Nothing runs in the background."""
-
-
-def _report_loss(info: ModuleInfo, funcidxs: Sequence[int], reason: BaseException) -> bytes:
-    (funcidx,) = funcidxs
-    raise CompileError(str(reason), None, funcidx, info.function_name(funcidx)) from reason

@@ -19,7 +19,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jitwasm.backend.background import BackgroundPool
@@ -35,6 +34,7 @@ from jitwasm.frontend.moduleinfo import ModuleInfo
 from jitwasm.ir import FunctionIR
 from jitwasm.livecode import LiveCode, RunningLoop, Tier, reset_locks
 from jitwasm.optimization import UNIT_BYTES, OptimizationPlan
+from jitwasm.records import record
 from jitwasm.storedcode import OptimizedCode
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class _Stopped(Exception):
     """The process ends, or has been forked."""
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class _Job:
     """What LLVM is busy with: some functions, or the version of one that begins at a loop."""
 

@@ -12,7 +12,6 @@ import os
 import threading
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from jitwasm.records import record
 
@@ -157,7 +156,7 @@ def _numeric_type(name: str) -> ValType:
     return {t.name: t for t in (I32, I64, F32, F64, V128, BOT)}[name]
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class FuncType:
     """`params -> results`. Make one with `func_type`, which interns."""
 
@@ -427,7 +426,7 @@ def matches(sub: ValType, sup: ValType) -> bool:
     return False
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Limits:
     """Size in pages (memories) or elements (tables); `maximum` None means none declared."""
 
@@ -446,7 +445,7 @@ class Limits:
         return self.maximum is not None and self.maximum <= wanted.maximum
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class MemoryType:
     """A linear memory: limits in pages of `page_size` bytes, indexed by i32 or i64."""
 
@@ -459,7 +458,7 @@ class MemoryType:
         return f"memory {self.addr} {self.limits}{' shared' if self.shared else ''}"
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class TableType:
     """A table of references, indexed by i32 or i64."""
 
@@ -471,8 +470,10 @@ class TableType:
         return f"table {self.addr} {self.limits} {self.element}"
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class GlobalType:
+    """A global: the type of its value, and whether that may change."""
+
     value: ValType
     mutable: bool
 
@@ -480,7 +481,7 @@ class GlobalType:
         return f"global {'mut ' if self.mutable else ''}{self.value}"
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class TagType:
     """An exception tag: the parameters an exception of this tag carries."""
 

@@ -37,6 +37,7 @@ PIPELINE = (
     "codecache",
     "compilation",
     "livecode",
+    "llvmtier",
     "optimization",
     "pipeline",
     "recovery",

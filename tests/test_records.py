@@ -84,3 +84,25 @@ def test_without_equality_every_object_is_its_own() -> None:
     made = Unequal(1)
     assert made == made and made != Unequal(1)
     assert {made: 1}[made] == 1
+
+
+def test_it_is_a_data_class_to_those_who_ask(cls: Any) -> None:
+    assert dataclasses.is_dataclass(cls) and dataclasses.is_dataclass(cls(1))
+    given = [(row.name, row.type, row.default) for row in dataclasses.fields(cls)]
+    assert given == [(row.name, row.type, row.default) for row in dataclasses.fields(Reference)]
+    changed = dataclasses.replace(cls(1), second="other")
+    assert type(changed) is cls and changed == cls(1, "other")
+    assert dataclasses.asdict(cls(1)) == {"first": 1, "second": "two"}
+    assert cls(1).__replace__(first=5) == cls(5)
+    with pytest.raises(TypeError, match="third"):
+        dataclasses.replace(cls(1), third=3)
+
+
+def test_a_data_class_may_inherit_from_it() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Longer(Plain):  # type: ignore[misc]
+        third: int = 3
+
+    assert [row.name for row in dataclasses.fields(Longer)] == ["first", "second", "third"]
+    with pytest.raises(TypeError, match="frozen"):
+        dataclasses.dataclass(type("Mutable", (Plain,), {}))

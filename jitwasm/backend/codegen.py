@@ -8,16 +8,16 @@ it, and an object can be cached under a digest of the arguments.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 
 from jitwasm.backend import llvm
 from jitwasm.backend.llvm import LLVMError
 from jitwasm.backend.passes import PIPELINES
+from jitwasm.records import record
 
 __all__ = ["LLVMError", "TargetSpec", "compile_assembly", "compile_unit", "host_target"]
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class TargetSpec:
     """What the code is compiled for. Plain data: it pickles.
 

@@ -39,7 +39,7 @@ __all__ = ["ConstExpr", "is_defaultable", "read_const_expr"]
 
 _END = 0x0B
 _PREFIXES = (0xFB, 0xFC, 0xFD, 0xFE)
-_SWITCHES = frozenset(Features.__dataclass_fields__)
+_SWITCHES = frozenset(Features.__annotations__)
 _OPS = {op.code: op for op in OPCODES}
 
 
