@@ -46,8 +46,14 @@ class _Derived:
 
     def __init__(self, attribute: str, names: tuple[str, ...], defaults: dict[str, object]) -> None:
         self._attribute, self._names, self._defaults = attribute, names, defaults
+        self._found: object = None
 
     def __get__(self, instance: object, cls: type) -> object:
+        if self._found is None:
+            self._found = self._derive(cls)
+        return self._found
+
+    def _derive(self, cls: type) -> object:
         dataclasses = importlib.import_module("dataclasses")
         rows = [
             (name, cls.__annotations__[name], dataclasses.field(default=self._defaults[name]))
