@@ -40,8 +40,12 @@ def found() -> Collector:
     files = [
         str(path) for path in sorted(HERE.glob("test_*.py")) if path.name != "test_accounting.py"
     ]
-    arguments = ["--collect-only", "-qq", "-p", "no:cacheprovider", "-p", "no:xdist", *files]
-    assert pytest.main([*arguments, "--no-header"], [collector]) == 0
+    arguments = ["--collect-only", "-qq", "--no-header", *files]
+    # Not faulthandler either: at its end pytest puts that on top of everybody's signal handlers,
+    # and it does not let those below have what is theirs.
+    for plugin in ("cacheprovider", "xdist", "faulthandler"):
+        arguments += ["-p", f"no:{plugin}"]
+    assert pytest.main(arguments, [collector]) == 0
     return collector
 
 
