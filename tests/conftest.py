@@ -53,7 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if _folder in config.stash:
-        del os.environ["JITWASM_CACHE"]
+        os.environ.pop("JITWASM_CACHE", None)  # a session within the session is first
         config.stash[_folder].cleanup()
 
 

@@ -136,15 +136,6 @@ def _push_activation(f: FunctionText, release_gil: bool) -> None:
   set %code.word, %act Activation.pc
   inc %ts ThreadState.sequence"""
     )
-    if release_gil:
-        f.lines.append(
-            """\
-  set %act, %ts ThreadState.top
-  %saved = call ptr @PyEval_SaveThread()
-  set %saved, %act Activation.tstate
-  call void @jw_plan(ptr %ts)"""
-        )
-        return
     # In this order: once the activation is there, no tick turns the timer off any more.
     f.lines.append(
         """\
@@ -157,6 +148,12 @@ arm:
   br label %go
 go:"""
     )
+    if release_gil:
+        f.lines.append(
+            """\
+  %saved = call ptr @PyEval_SaveThread()
+  set %saved, %act Activation.tstate"""
+        )
 
 
 def _call(f: FunctionText, type_: FuncType, values: list[str]) -> list[str]:

@@ -385,6 +385,28 @@ def test_release_gil_option(machine: Machine) -> None:
     assert turns >= 5
 
 
+def test_a_short_released_call_leaves_the_timer_as_it_is(machine: Machine) -> None:
+    """Or each would cost two system calls, several times what it costs itself."""
+    held, released = machine.function("spin"), machine.function("spin", release_gil=True)
+
+    def work() -> list[tuple[int, int]]:
+        states = []
+        for call in (held, released, held, released):
+            call(1)
+            states.append((counters().armed, counters().interval))
+        return states
+
+    with variable("jw_tick_ns", BILLION):
+        assert in_thread(work)() == [(1, BILLION)] * 4
+        # One long enough to have met a tick had its timer slowed down: held calls need it again.
+        with variable("jw_tick_ns", 1_000_000):
+            released(50_000_000)
+            assert counters().armed == 0
+            held(1)
+            assert counters().armed == 1
+            assert counters().interval in (1_000_000, 125_000)
+
+
 def test_registers_survive_ticks() -> None:
     machine = Machine(FLOATS, opt=2)
     vectors = machine.function("vectors", "i32 f64 -> i64")
@@ -716,6 +738,24 @@ def test_ctrl_c_stops_a_loop() -> None:
             except KeyboardInterrupt:
                 print("interrupted")
             assert divide(6, 3) == 2
+        """
+    )
+    assert (done.returncode, done.stdout) == (0, "interrupted\n" * 3), done.stderr
+
+
+def test_ctrl_c_stops_a_call_that_released_the_gil() -> None:
+    done = run(
+        """
+        machine = Machine(SPIN + DIVIDE)
+        forever = machine.function("forever", release_gil=True)
+        short = machine.function("spin", release_gil=True)
+        for _ in range(3):
+            short(1)  # leaves its timer to the next call
+            try:
+                threading.Timer(0.15, os.kill, (os.getpid(), signal.SIGINT)).start()
+                forever()
+            except KeyboardInterrupt:
+                print("interrupted")
         """
     )
     assert (done.returncode, done.stdout) == (0, "interrupted\n" * 3), done.stderr

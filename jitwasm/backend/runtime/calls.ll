@@ -67,20 +67,19 @@ inside:
   set %code.word, %act Activation.pc
   inc %ts ThreadState.sequence
   set %act, %ts ThreadState.top
+  %armed = get %ts ThreadState.armed
+  %off = icmp eq i64 %armed, 0
+  br i1 %off, label %arm, label %armed.now
+arm:
+  call void @jw_wake(ptr %ts)
+  br label %armed.now
+armed.now:
   %release = get %signature Signature.release_gil
   %releases = icmp ne i64 %release, 0
-  br i1 %releases, label %let_go, label %hold
+  br i1 %releases, label %let_go, label %go
 let_go:
   %saved = call ptr @PyEval_SaveThread()
   set %saved, %act Activation.tstate
-  call void @jw_plan(ptr %ts)
-  br label %go
-hold:
-  %armed = get %ts ThreadState.armed
-  %off = icmp eq i64 %armed, 0
-  br i1 %off, label %arm, label %go
-arm:
-  call void @jw_wake(ptr %ts)
   br label %go
 go:
   %area = get %env Env.overflow

@@ -147,6 +147,8 @@ inside:
   %released = icmp ne ptr %tstate, null
   br i1 %released, label %free, label %held
 free:
+  %released.sequence = get %ts ThreadState.sequence
+  set %released.sequence, %ts ThreadState.last_sequence
   %main = get %ts ThreadState.is_main
   %is_main = icmp ne i64 %main, 0
   %poll = load i64, ptr @jw_poll_ns
@@ -302,15 +304,17 @@ cut:
 in_time:
   %main = get %ts ThreadState.is_main
   %is_main = icmp ne i64 %main, 0
+  %sequence = get %ts ThreadState.sequence
+  %last = get %ts ThreadState.last_sequence
+  %whole = icmp eq i64 %sequence, %last
   %tstate = get %act Activation.tstate
   %released = icmp ne ptr %tstate, null
   br i1 %released, label %free, label %held
 free:
-  br i1 %is_main, label %lead, label %plan
+  ; A call entered with `release_gil` after the last tick ticks as one that holds it: plan first.
+  %settled = and i1 %is_main, %whole
+  br i1 %settled, label %lead, label %plan
 held:
-  %sequence = get %ts ThreadState.sequence
-  %last = get %ts ThreadState.last_sequence
-  %whole = icmp eq i64 %sequence, %last
   br i1 %whole, label %release, label %young
 release:
   br i1 %is_main, label %lead, label %here
@@ -390,19 +394,31 @@ done:
   ret void
 }
 
-; A call that had released the GIL has ended, holding it: the timer was programmed for a released one.
-; Program it for the call around it, or let the next entry do so.
+; A call that had released the GIL has ended, holding it. The timer may be programmed for a released
+; one: program it for the call around it, or let the next entry do so. One that was shorter than a
+; tick left the timer as it was, and so do we: a system call costs more than such a call.
 define void @jw_hold_again() {
 entry:
   %ts = call ptr @jw_thread()
   %outer = get %ts ThreadState.top
-  %none = icmp eq ptr %outer, null
-  br i1 %none, label %later, label %now
+  %outermost = icmp eq ptr %outer, null
+  br i1 %outermost, label %compare, label %now
+compare:
+  %wanted = call i64 @jw_next_tick(ptr %ts)
+  %base = call i64 @jw_sampling_tick(ptr %ts, i64 %wanted)
+  %present = get %ts ThreadState.interval
+  %same = icmp eq i64 %present, %base
+  %deadline = get %ts ThreadState.deadline
+  %unlimited = icmp eq i64 %deadline, 0
+  %as_is = and i1 %same, %unlimited
+  br i1 %as_is, label %done, label %later
 later:
   set 0, %ts ThreadState.armed
   ret void
 now:
   call void @jw_plan(ptr %ts)
+  ret void
+done:
   ret void
 }
 
