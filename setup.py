@@ -4,22 +4,28 @@ The native runtime is compiled: `pip install .`, `pip install -e .` and building
 `python -m jitwasm.backend.runtime.prebuilt` does the same for a source tree that is used where it
 lies.
 
-With `JITWASM_MYPYC=1` in the environment the one-pass compiler and the validator are compiled by
-mypyc as well, from the same sources, for which a C compiler must be there.
+A wheel, which is also what `pip install .` makes, contains the one-pass compiler and the validator
+compiled by mypyc, if there is a C compiler that works; else they stay plain Python, as they do in
+an editable install. `JITWASM_MYPYC=0` leaves them plain. `JITWASM_MYPYC=1` compiles them for
+whatever command is given, and fails where that fails.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import ClassVar
 
-from setuptools import Command, setup
+from setuptools import Command, Distribution, Extension, setup
 from setuptools.command.build import build
+from setuptools.command.build_ext import build_ext
 
 _ROOT = Path(__file__).parent
 _FOLDER = Path("jitwasm/backend/runtime")
+_CHOICE = os.environ.get("JITWASM_MYPYC")
+_ORDERED = _CHOICE == "1"
 
 
 class BuildRuntime(Command):
@@ -75,9 +81,50 @@ def _compiled_modules() -> list[str]:
     return sorted(str(path.relative_to(_ROOT)) for path in modules)
 
 
-def _extensions():  # type: ignore[no-untyped-def]
-    if os.environ.get("JITWASM_MYPYC") != "1":
+class BuildCompiled(build_ext):
+    """Builds all that mypyc makes, or nothing."""
+
+    def run(self) -> None:
+        try:
+            super().run()
+        except Exception as error:
+            if _ORDERED:
+                raise
+            # Its parts import each other: what is there without the rest would not be importable.
+            for output in self.get_outputs():
+                Path(output).unlink(missing_ok=True)
+            self.extensions = []
+            self.distribution.ext_modules = []
+            self.get_finalized_command("bdist_wheel").root_is_pure = True  # type: ignore[attr-defined]
+            _say_plain(error)
+
+
+def _extensions() -> list[Extension]:
+    if not (_ORDERED or (_CHOICE != "0" and "bdist_wheel" in sys.argv)):
         return []
+    try:
+        _try_compiler()
+        return _translated()
+    except (Exception, SystemExit) as error:  # mypyc exits where it finds errors
+        if _ORDERED:
+            raise
+        _say_plain(error)
+        return []
+
+
+def _try_compiler() -> None:
+    """Raises what setuptools raises where no extension can be built."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "trial.c")
+        source.write_text("#include <Python.h>\nPyMODINIT_FUNC PyInit_trial(void) { return 0; }\n")
+        trial = Distribution({"ext_modules": [Extension("trial", [str(source)])]})
+        command = trial.get_command_obj("build_ext")
+        command.build_lib = command.build_temp = folder
+        command.ensure_finalized()
+        command.run()
+
+
+def _translated() -> list[Extension]:
     from mypyc.build import mypycify
 
     flags = ["--follow-imports=silent", "--ignore-missing-imports"]
@@ -87,9 +134,12 @@ def _extensions():  # type: ignore[no-untyped-def]
     )
 
 
+def _say_plain(error: BaseException) -> None:
+    print(f"warning: the compiler stays plain Python: {error!r}", file=sys.stderr)
+
+
 build.sub_commands.append(("build_runtime", None))
 setup(
-    cmdclass={"build_runtime": BuildRuntime},
+    cmdclass={"build_runtime": BuildRuntime, "build_ext": BuildCompiled},
     ext_modules=_extensions(),
-    setup_requires=["mypy[mypyc]>=1.18"] if os.environ.get("JITWASM_MYPYC") == "1" else [],
 )
