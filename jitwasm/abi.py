@@ -112,6 +112,7 @@ HOST_ENV = Struct(
     ("scratch", "ptr", "of a Python function: what its code jumps to; of a C function: slots"),
     ("signature", "ptr", "Signature of a Python function"),
     ("calls", "i64", "how often the generic way was taken; of a C function: see jw_c_call_far"),
+    ("owner", "ptr", "PyObject* of the HostFunctions that a Python function is one of, borrowed"),
 )
 
 STORE_STATE = Struct(
@@ -173,7 +174,7 @@ TABLE_RECORD = Struct(
     ("base", "ptr", "start of the elements, 8 bytes each; never changes"),
     ("size", "i64", "current number of elements; only grows"),
     ("maximum", "i64", "elements it may grow to"),
-    ("reserved", "i64", ""),
+    ("reserved", "i64", "bytes of its address range; 0: all up to the maximum is accessible"),
 )
 
 DATA_SEGMENT = Struct(

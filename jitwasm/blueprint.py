@@ -12,12 +12,14 @@ from array import array
 from collections.abc import Sequence
 
 from jitwasm.abi import FUNCREF, VMLayout
+from jitwasm.backend.native import HostTypes
 from jitwasm.block import Block
 from jitwasm.frontend.moduleinfo import Export, ModuleInfo
 from jitwasm.module import CompiledModule
 from jitwasm.records import record
 from jitwasm.rtt import rtt_address
 from jitwasm.segments import DataPlan, ElementPlan, plan_data, plan_elements
+from jitwasm.types import DefType, FuncType
 
 __all__ = ["Blueprint", "blueprint_of"]
 
@@ -40,6 +42,7 @@ class Blueprint:
         elements, data: the segments; data is None if not all addresses are constants.
         passive: passive data segments that code can name.
         exports: by name.
+        host_types: of the imported functions, in order.
     """
 
     layout: VMLayout
@@ -52,6 +55,7 @@ class Blueprint:
     data: dict[int, DataPlan] | None
     passive: tuple[tuple[int, bytes], ...]
     exports: dict[str, Export]
+    host_types: HostTypes
 
 
 # Pure cache. The value must not refer to the module, not even through its image.
@@ -101,7 +105,13 @@ def _build(info: ModuleInfo, codes: Sequence[int]) -> Blueprint:
             if row.mode == "passive"
         ),
         {export.name: export for export in info.exports},
+        HostTypes([_func_type(type_) for type_ in info.functions[:first]]),
     )
+
+
+def _func_type(type_: DefType) -> FuncType:
+    assert isinstance(type_.comp, FuncType)
+    return type_.comp
 
 
 def _funcrefs(info: ModuleInfo, named: Sequence[int], codes: Sequence[int]) -> bytes:

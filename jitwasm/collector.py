@@ -72,7 +72,7 @@ class _Marker:
 
     def mark(self) -> None:
         self._push(member for member in set(self._store.contexts.values()) if member.is_held)
-        self._push(linked for linked in self._store.linked if linked.is_held)
+        self._push(linked for linked in self._store.linked.values() if linked.is_held)
         while self._work:
             item = self._work.pop()
             references = item.references()

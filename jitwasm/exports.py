@@ -13,14 +13,13 @@ __all__ = ["Exporter", "Exports"]
 class Exporter(Unpicklable):
     """An instance, as far as others need to know."""
 
-    __slots__ = ("exports",)
+    __slots__ = ("_exports",)
+    _exports: Exports
 
-    exports: Exports
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if name == "exports" and hasattr(self, name):
-            raise AttributeError("the exports of an instance cannot be exchanged")
-        object.__setattr__(self, name, value)
+    @property
+    def exports(self) -> Exports:
+        """What the module exports, by attribute or item."""
+        return self._exports
 
 
 class Exports(Unpicklable, Mapping[str, Any]):

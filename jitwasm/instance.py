@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jitwasm.abi import MEMORY32_MOST
-from jitwasm.backend.native import HostFunction, NativeRuntime, native
+from jitwasm.backend.native import NativeRuntime, native
 from jitwasm.block import Block, write_word
 from jitwasm.blueprint import blueprint_of
 from jitwasm.cfunctions import CFunction
@@ -20,11 +20,13 @@ from jitwasm.constants import evaluate
 from jitwasm.errors import Trap
 from jitwasm.exports import Exporter, Exports
 from jitwasm.frontend.moduleinfo import DataSegment, ElementSegment, Export
-from jitwasm.func import FunctionAnchor, function_at
+from jitwasm.func import function_at
 from jitwasm.globals import Global, GlobalCell
 from jitwasm.linker import (
+    Function,
     HostCallable,
-    Resolved,
+    Linkage,
+    Object,
     Value,
     carries_references,
     exporter_of,
@@ -39,9 +41,9 @@ from jitwasm.store import Hold, Store, merge_all
 from jitwasm.table import Table, TableCore
 from jitwasm.tag import Tag
 from jitwasm.trapcodes import TrapCode
-from jitwasm.types import I32, DefType, FuncType, GlobalType, MemoryType
+from jitwasm.types import I32, GlobalType, MemoryType
 from jitwasm.values import from_ref, to_ref
-from jitwasm.vmctx import HostImport, ImportedFunction, VMContext, wasm_import
+from jitwasm.vmctx import ImportedFunction, VMContext, wasm_import
 
 __all__ = ["Instance"]
 
@@ -75,17 +77,17 @@ class Instance(Exporter):
             raise TypeError(f"module must be a Module, not {type(module).__name__}")
         sys.audit("jitwasm.instantiate", module, imports)
         # 2. to 4. As many external values as imports, each matching.
-        resolved = resolve(module.info, imports)
+        linkage = resolve(module.info, imports)
         self.module = module
-        store = _join_stores(resolved)
+        store = _join_stores(linkage)
         # From here on this is one entry into the store, as a call is: other threads wait.
         runtime, door = _runtime(), store.door
         runtime.enter_store(door)
         try:
-            context = _allocate(_fitting(module, resolved), resolved, store)
+            context = _allocate(_fitting(module, linkage), linkage, store)
             self._hold = hold = context.hold(store)
-            self.exports = _exports_of(context, hold)
-            _announce(context, resolved)
+            self._exports = _exports_of(context, hold)
+            _announce(context, linkage)
             _initialise(context)
         finally:
             runtime.leave_store(door)
@@ -147,8 +149,8 @@ def _runtime() -> NativeRuntime:
     return runtime
 
 
-def _join_stores(resolved: list[Resolved]) -> Store:
-    linked = [item for item in resolved if not isinstance(item, HostCallable)]
+def _join_stores(linkage: Linkage) -> Store:
+    linked = linkage.linked
     if not linked:
         return Store()
     store = merge_all([s for r in linked if (s := store_of(r)) is not None])
@@ -157,9 +159,9 @@ def _join_stores(resolved: list[Resolved]) -> Store:
     return store.root()
 
 
-def _fitting(module: CompiledModule, resolved: list[Resolved]) -> CompiledModule:
+def _fitting(module: CompiledModule, linkage: Linkage) -> CompiledModule:
     """The module, compiled so that its code may use the memory that it imports."""
-    memory = next((item for item in resolved if isinstance(item, Memory)), None)
+    memory = next((item for _, item in linkage.objects if isinstance(item, Memory)), None)
     if memory is None or memory.type.addr is not I32 or memory.size <= MEMORY32_MOST:
         return module
     declared = module.info.memories[0]
@@ -167,28 +169,21 @@ def _fitting(module: CompiledModule, resolved: list[Resolved]) -> CompiledModule
     return module.checked() if derives and module.config.bounds == "guard" else module
 
 
-def _allocate(module: CompiledModule, resolved: list[Resolved], store: Store) -> VMContext:
+def _allocate(module: CompiledModule, linkage: Linkage, store: Store) -> VMContext:
     """Steps 5 to 7: the module instance, with the values of its globals, tables and segments."""
-    info = module.info
+    info, linked = module.info, linkage.linked
     context = VMContext(info, module.config, module.image(), blueprint_of(module))
     module.attach(context)
     context.enter_store(store)
-    linked = [item for item in resolved if not isinstance(item, HostCallable)]
     if any(map(lets_references_through, linked)) or any(map(carries_references, info.tags)):
         # References of either side may come to lie anywhere in the store from now on.
         store.members.add(context)
         store.members |= {c for r in linked if (c := exporter_of(r)) is not None}
     # 5. The auxiliary instance: the imports. Their order is that of each index space.
-    functions: list[ImportedFunction] = []
-    for row, item in zip(info.imports, resolved, strict=True):
-        if isinstance(item, (HostCallable, CFunction)):
-            assert isinstance(row.desc, DefType) and isinstance(row.desc.comp, FuncType)
-            functions.append(HostImport(_host_function(context, item, row.desc.comp, store)))
-        elif isinstance(item, FunctionAnchor):
-            functions.append(wasm_import(item))
-        else:
-            _bind(context, row.desc, item, store)
-    context.set_functions(functions)
+    if linkage.functions:
+        context.set_functions(_imported_functions(context, linkage.functions, store))
+    for wanted, item in linkage.objects:
+        _bind(context, wanted, item, store)
     context.publish_funcrefs()
     # 6. Values of globals (each sees those before it), tables and element segments;
     # 7. the instances that hold them. Memories and tables need no values of their own.
@@ -238,9 +233,7 @@ def _spare_memory(types: Sequence[MemoryType], limit: int | None) -> int | None:
     return spare // len(types)
 
 
-def _bind(
-    context: VMContext, wanted: object, item: Memory | Table | Tag | Global | Value, store: Store
-) -> None:
+def _bind(context: VMContext, wanted: object, item: Object, store: Store) -> None:
     if isinstance(item, Memory):
         context.add_memory(item)
     elif isinstance(item, Table):
@@ -251,14 +244,23 @@ def _bind(
         context.add_imported_global(_cell_of(item, wanted, store))
 
 
-def _host_function(
-    context: VMContext, item: HostCallable | CFunction, type_: FuncType, store: Store
-) -> HostFunction:
-    runtime = _runtime()
-    if isinstance(item, CFunction):
-        return runtime.c_function(type_, item.address, item.pointer, store.state, store.overflow)
-    ways = context.config.host_calls
-    return runtime.host_function(type_, item.target, store.state, store.overflow, ways)
+def _imported_functions(
+    context: VMContext, items: list[Function], store: Store
+) -> list[ImportedFunction]:
+    types = context.blueprint.host_types
+    targets = [item.target if isinstance(item, HostCallable) else None for item in items]
+    runtime, state, overflow = _runtime(), store.state, store.overflow
+    hosts = runtime.host_functions(types, targets, state, overflow, context.config.host_calls)
+    found: list[ImportedFunction] = []
+    for index, item in enumerate(items):
+        if isinstance(item, HostCallable):
+            found.append(hosts[index])
+        elif isinstance(item, CFunction):
+            code, keep = item.address, item.pointer
+            found.append(runtime.c_function(types.types[index], code, keep, state, overflow))
+        else:
+            found.append(wasm_import(item))
+    return found
 
 
 def _cell_of(item: Global | Value, wanted: object, store: Store) -> GlobalCell:
@@ -271,14 +273,14 @@ def _cell_of(item: Global | Value, wanted: object, store: Store) -> GlobalCell:
     return cell
 
 
-def _announce(context: VMContext, resolved: list[Resolved]) -> None:
+def _announce(context: VMContext, linkage: Linkage) -> None:
     """Tell host functions that ask for it (`__wasm_bind__`) which memory their caller has.
 
     It is the exported memory "memory", else the first one, else None. WASI needs this.
     """
     binds = [
         bind
-        for item in resolved
+        for item in linkage.functions
         if isinstance(item, HostCallable)
         and (bind := getattr(item.target, "__wasm_bind__", None)) is not None
     ]

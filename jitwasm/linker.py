@@ -8,6 +8,7 @@ on account of types.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import FunctionType
 from typing import Any
 
 from jitwasm.cfunctions import CFunction, as_c_function
@@ -36,8 +37,10 @@ from jitwasm.types import (
 from jitwasm.values import is_reference, number_bits, ref_word
 
 __all__ = [
+    "Function",
     "HostCallable",
-    "Resolved",
+    "Linkage",
+    "Object",
     "Value",
     "carries_references",
     "exporter_of",
@@ -68,7 +71,39 @@ class Value:
         return number_bits(self.value, self.type)
 
 
-Resolved = FunctionAnchor | CFunction | HostCallable | Table | Memory | Global | Value | Tag
+Function = FunctionAnchor | CFunction | HostCallable
+Object = Table | Memory | Global | Value | Tag
+
+
+Linkable = FunctionAnchor | CFunction | Object
+
+
+class Linkage:
+    """What a module's imports get: each fits.
+
+    Attributes:
+        functions: of the function imports, in order.
+        objects: the wanted type and what it gets, for all other imports, in order.
+        linked: all but Python callables, which tie an instance to nothing.
+    """
+
+    __slots__ = ("functions", "linked", "objects")
+
+    def __init__(self) -> None:
+        self.functions: list[Function] = []
+        self.objects: list[tuple[object, Object]] = []
+        self.linked: list[Linkable] = []
+
+    def add(self, wanted: object, item: Function | Object) -> None:
+        """The next import."""
+        if isinstance(item, HostCallable):
+            self.functions.append(item)
+            return
+        self.linked.append(item)
+        if isinstance(item, (FunctionAnchor, CFunction)):
+            self.functions.append(item)
+        else:
+            self.objects.append((wanted, item))
 
 
 class _Missing:
@@ -84,7 +119,7 @@ class _Mismatch(str):
     __slots__ = ()
 
 
-def resolve(info: ModuleInfo, imports: object) -> list[Resolved]:
+def resolve(info: ModuleInfo, imports: object) -> Linkage:
     """What each import of the module gets.
 
     Raises:
@@ -93,18 +128,21 @@ def resolve(info: ModuleInfo, imports: object) -> list[Resolved]:
     """
     if imports is not None and isinstance(imports, _NOT_A_NAMESPACE):
         raise TypeError(f"imports must be a mapping of mappings, not {type(imports).__name__}")
-    values = [_read(row, imports) for row in info.imports]
-    resolved: list[Resolved] = []
+    rows = info.imports
+    values = [_read(row, imports) for row in rows]
+    linkage = Linkage()
     problems: list[str] = []
-    for number, (row, value) in enumerate(zip(info.imports, values, strict=True)):
-        checked = _CHECKS[type(row.desc)](row.desc, value)
+    for number, value in enumerate(values):
+        wanted = rows[number].desc
+        checked = _CHECKS[type(wanted)](wanted, value)
         if isinstance(checked, _Mismatch):
+            row = rows[number]
             problems.append(f"import #{number} {row.module!r} {row.name!r}: {checked}")
         else:
-            resolved.append(checked)
+            linkage.add(wanted, checked)
     if problems:
         raise LinkError(_report(problems, len(values)))
-    return resolved
+    return linkage
 
 
 def _report(problems: list[str], total: int) -> str:
@@ -172,7 +210,9 @@ def _got(value: object) -> str:
     return f"an object of type {type(value).__name__}"
 
 
-def _check_function(wanted: DefType, value: object) -> Resolved | _Mismatch:
+def _check_function(wanted: DefType, value: object) -> Function | _Mismatch:
+    if type(value) is FunctionType and not value.__dict__:  # nearly always
+        return HostCallable(suspending(value))
     assert isinstance(wanted.comp, FuncType)
     anchor = anchor_of(value)
     if anchor is not None:
@@ -189,7 +229,7 @@ def _check_function(wanted: DefType, value: object) -> Resolved | _Mismatch:
     return HostCallable(suspending(value))
 
 
-def _check_table(wanted: TableType, value: object) -> Resolved | _Mismatch:
+def _check_table(wanted: TableType, value: object) -> Object | _Mismatch:
     if not isinstance(value, Table):
         return _expected(wanted, value)
     got = value.type
@@ -202,7 +242,7 @@ def _check_table(wanted: TableType, value: object) -> Resolved | _Mismatch:
     return value
 
 
-def _check_memory(wanted: MemoryType, value: object) -> Resolved | _Mismatch:
+def _check_memory(wanted: MemoryType, value: object) -> Object | _Mismatch:
     if not isinstance(value, Memory):
         return _expected(wanted, value)
     got = value.type
@@ -216,7 +256,7 @@ def _check_memory(wanted: MemoryType, value: object) -> Resolved | _Mismatch:
     return value
 
 
-def _check_global(wanted: GlobalType, value: object) -> Resolved | _Mismatch:
+def _check_global(wanted: GlobalType, value: object) -> Object | _Mismatch:
     if isinstance(value, Global):
         got = value.type
         fits = got.value is wanted.value if wanted.mutable else matches(got.value, wanted.value)
@@ -240,13 +280,13 @@ def _is_value(value: object, type_: ValType) -> bool:
     return True
 
 
-def _check_tag(wanted: TagType, value: object) -> Resolved | _Mismatch:
+def _check_tag(wanted: TagType, value: object) -> Object | _Mismatch:
     if not isinstance(value, Tag) or value.type.type is not wanted.type:
         return _expected(wanted, value)
     return value
 
 
-_CHECKS: dict[type, Callable[[Any, object], Resolved | _Mismatch]] = {
+_CHECKS: dict[type, Callable[[Any, object], Function | Object | _Mismatch]] = {
     DefType: _check_function,
     TableType: _check_table,
     MemoryType: _check_memory,
@@ -258,7 +298,7 @@ _CHECKS: dict[type, Callable[[Any, object], Resolved | _Mismatch]] = {
 # What linking implies.
 
 
-def store_of(resolved: Resolved) -> Store | None:
+def store_of(resolved: Linkable) -> Store | None:
     """The store that an import ties the new instance to."""
     if isinstance(resolved, FunctionAnchor):
         return resolved.store
@@ -266,7 +306,7 @@ def store_of(resolved: Resolved) -> Store | None:
     return linked.linked_store if linked is not None else None
 
 
-def join(resolved: Resolved, store: Store) -> None:
+def join(resolved: Linkable, store: Store) -> None:
     """Tie an imported object to the store of the new instance."""
     if isinstance(resolved, (Table, Global)):
         if _linked(resolved) is not None:
@@ -275,7 +315,7 @@ def join(resolved: Resolved, store: Store) -> None:
         resolved.join(store)
 
 
-def _linked(resolved: Resolved) -> Linked | None:
+def _linked(resolved: Linkable) -> Linked | None:
     """The object, if two users of it must not run at the same time."""
     if isinstance(resolved, Table):
         return resolved._core
@@ -287,7 +327,7 @@ def _linked(resolved: Resolved) -> Linked | None:
     return None
 
 
-def lets_references_through(resolved: Resolved) -> bool:
+def lets_references_through(resolved: Linkable) -> bool:
     """Whether references of one side may reach the other through this import, unseen by Python."""
     if isinstance(resolved, FunctionAnchor):
         return _has_references(resolved.type)
@@ -307,7 +347,7 @@ def _has_references(type_: DefType) -> bool:
     return any(value.is_ref for value in (*comp.params, *comp.results))
 
 
-def exporter_of(resolved: Resolved) -> Member | None:
+def exporter_of(resolved: Linkable) -> Member | None:
     """The context an imported object comes from, where that matters for lifetimes."""
     if isinstance(resolved, FunctionAnchor):
         return resolved.context

@@ -33,6 +33,7 @@ from jitwasm.module import InstanceCode, TierCounts
 from jitwasm.records import record
 from jitwasm.storedcode import OptimizedCode
 from jitwasm.types import I32, I64, func_type
+from jitwasm.weaktable import WeakTable
 
 if TYPE_CHECKING:
     from jitwasm.tiers import FunctionCompilers
@@ -116,7 +117,7 @@ class LiveCode:
         self._waiting: dict[int, OptimizedCode] = {}  # stored code that has not been needed yet
         self._images: list[CodeImage] = []
         self._starts: list[tuple[int, int, int]] = []  # unoptimised code: (start, end, funcidx)
-        self._contexts: weakref.WeakSet[InstanceCode] = weakref.WeakSet()
+        self._contexts: WeakTable[InstanceCode] = WeakTable()
         self._describe: Callable[[str], FrameInfo | None] = _nameless
         self._lock = threading.RLock()
         self._saved = time.monotonic()
@@ -250,7 +251,7 @@ class LiveCode:
     def attach(self, context: InstanceCode) -> None:
         """Let an instance that is being made use the best code there is, now and later."""
         with self._lock:
-            self._contexts.add(context)
+            self._contexts[id(context)] = context
             context.set_code(self._codes)
         if self._watch is not None:
             self._watch(self)
@@ -265,7 +266,7 @@ class LiveCode:
     def _use(self, code: OptimizedCode, stored: bool = False) -> None:
         image = native().load([code.data], self._describe)
         self._images.append(image)
-        contexts = list(self._contexts)
+        contexts = list(self._contexts.values())
         for funcidx in code.funcidxs:
             if stored and self._waiting.get(funcidx) is not code:
                 continue  # there is better code than this

@@ -29,6 +29,7 @@ from jitwasm.backend.native import native
 from jitwasm.block import Block, read_word, write_word
 from jitwasm.externs import BoxRegistry
 from jitwasm.records import record
+from jitwasm.weaktable import WeakTable
 
 __all__ = ["Hold", "Linked", "Member", "References", "Store", "merge_all"]
 
@@ -125,7 +126,7 @@ class Linked:
         present = self.linked_store
         root = store.root() if present is None else present.merge(store)
         self._store_ref = weakref.ref(root)
-        root.linked.add(self)
+        root.linked[id(self)] = self
 
 
 class Store:
@@ -134,7 +135,7 @@ class Store:
     Attributes:
         members: contexts whose references may have escaped: alive as long as the store.
         contexts: owner of each environment by its address, not owning.
-        linked: memories, tables, … that belong here, not owning.
+        linked: memories, tables, … that belong here by their id, not owning.
         boxes: of Python objects that travel as externref.
     """
 
@@ -161,8 +162,8 @@ class Store:
         self._overflow: Block | None = None
         self._absorbed: list[Block] = []  # states and overflow areas of stores merged into this
         self.members: set[Member] = set()
-        self.contexts: weakref.WeakValueDictionary[int, Member] = weakref.WeakValueDictionary()
-        self.linked: weakref.WeakSet[Linked] = weakref.WeakSet()
+        self.contexts: WeakTable[Member] = WeakTable()
+        self.linked: WeakTable[Linked] = WeakTable()
         self.boxes = BoxRegistry()
         self._most_boxes = _MIN_BOXES
         self._most_unheld = _MIN_UNHELD
@@ -203,9 +204,9 @@ class Store:
     def _environments(self) -> Iterator[int]:
         """All that point to this store: its own, contexts', and those of their host functions."""
         yield self.door
-        yield from self.contexts
-        for member in set(self.contexts.values()):
-            yield from member.environments
+        for address, owner in self.contexts.items():
+            yield address
+            yield from owner.environments
 
     @property
     def door(self) -> int:
@@ -293,9 +294,9 @@ class Store:
         self.contexts.update(gone.contexts)
         self.members |= gone.members
         gone.members = set()
-        for linked in list(gone.linked):
+        for linked in gone.linked.values():
             linked._store_ref = weakref.ref(self)
-            self.linked.add(linked)
+        self.linked.update(gone.linked)
         self.boxes.absorb(gone.boxes)
         self._absorbed += [gone._state, *gone._absorbed]
         if gone._overflow is not None:

@@ -1,6 +1,6 @@
 """Tables (specification: Runtime Structure, "Table Instances"; JS API: `Table`).
 
-Elements are reference words in a reserved range that never moves. `TableCore` is the table itself,
+Elements are reference words in a range that never moves. `TableCore` is the table itself,
 shared by the instances that use it; `Table` is its one Python object, which keeps alive what the
 elements may refer to. The split keeps instances out of reference cycles with their own tables.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import weakref
+from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -27,7 +28,12 @@ __all__ = ["Table", "TableCore"]
 TABLE_LIMIT = 10_000_000
 """Elements any table may have (JavaScript API: "Implementation-defined Limits")."""
 
+_FEW = 4096
+"""Elements that lie beside the record: a mapping of their own would take several times longer."""
+
 _SIZE = TABLE_RECORD.offset["size"] // 8
+_RECORD_WORDS = TABLE_RECORD.size // 8
+assert tuple(TABLE_RECORD.offset) == ("base", "size", "maximum", "reserved")
 _MAX_LENGTH = {I32: (1 << 32) - 1, I64: (1 << 64) - 1}
 
 
@@ -37,7 +43,7 @@ class TableCore(Linked):
     Attributes:
         declared: its type as declared.
         record: the TableRecord.
-        base: address of element 0.
+        base: address of element 0, which never moves.
         maximum: elements it can really grow to.
     """
 
@@ -51,16 +57,19 @@ class TableCore(Linked):
         self.declared = type_
         self._handle: weakref.ref[Table] | None = None
         self.maximum = min(TABLE_LIMIT if limits.maximum is None else limits.maximum, TABLE_LIMIT)
-        self._reservation = Reservation(max(8 * self.maximum, 8))
-        self._reservation.commit(0, 8 * limits.minimum)
-        self.base = self._reservation.base
-        self.record = Block(TABLE_RECORD.size)
-        for field, value in (
-            ("base", self.base),
-            ("size", limits.minimum),
-            ("maximum", self.maximum),
-        ):
-            self.record.words[TABLE_RECORD.offset[field] // 8] = value
+        self._reservation: Reservation | None = None
+        if self.maximum <= _FEW:
+            self.record = Block(TABLE_RECORD.size + 8 * self.maximum)
+            self.base = self.record.address + TABLE_RECORD.size
+        else:
+            self._reservation = Reservation(8 * self.maximum)
+            self._reservation.commit(0, 8 * limits.minimum)
+            self.record = Block(TABLE_RECORD.size)
+            self.base = self._reservation.base
+        reserved = 0 if self._reservation is None else self._reservation.reserved
+        self.record.words[:_RECORD_WORDS] = memoryview(
+            array("Q", (self.base, limits.minimum, self.maximum, reserved))
+        )
         if fill:
             self.write(0, [fill] * limits.minimum)
 
@@ -77,13 +86,13 @@ class TableCore(Linked):
 
     def read_words(self) -> list[int]:
         """The words of all elements."""
-        return self._reservation.view(0, 8 * self.size).cast("Q").tolist() if self.size else []
+        return list((ctypes.c_uint64 * self.size).from_address(self.base))
 
     def write(self, start: int, words: Sequence[int]) -> None:
         """Store reference words; the caller has checked the range."""
         if words:
-            array = (ctypes.c_uint64 * len(words))(*words)
-            ctypes.memmove(self.base + 8 * start, array, 8 * len(words))
+            source = (ctypes.c_uint64 * len(words))(*words)
+            ctypes.memmove(self.base + 8 * start, source, 8 * len(words))
 
     def reset(self, fill: int = 0) -> None:
         """Be as new: of the initial size, with `fill` everywhere."""

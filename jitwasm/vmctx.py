@@ -27,7 +27,7 @@ from jitwasm.tag import Tag
 from jitwasm.types import RefType
 from jitwasm.values import is_function_heap
 
-__all__ = ["HostImport", "ImportedFunction", "VMContext", "WasmImport", "wasm_import"]
+__all__ = ["ImportedFunction", "VMContext", "WasmImport", "wasm_import"]
 
 _OVERFLOW, _STORE = ENV.offset["overflow"] // 8, ENV.offset["store"] // 8
 
@@ -49,18 +49,8 @@ def wasm_import(anchor: FunctionAnchor) -> WasmImport:
     return WasmImport(anchor.funcref, code, env, anchor.context)
 
 
-class HostImport:
-    """An imported Python callable or C function: its environment is the importer's."""
-
-    __slots__ = ("code", "env", "function")
-
-    def __init__(self, function: HostFunction) -> None:
-        self.function = function
-        self.code = function.code
-        self.env = function.env
-
-
-ImportedFunction = WasmImport | HostImport
+# A Python callable or a C function has an environment that belongs to the importer.
+ImportedFunction = WasmImport | HostFunction
 
 
 class VMContext(FunctionSpace):
@@ -149,7 +139,7 @@ class VMContext(FunctionSpace):
             codes = array("Q", [word for row in imported for word in (row.code, row.env)])
             first = self.info.layout.import_slot(0) // 8
             self._block.words[first : first + len(codes)] = memoryview(codes).cast("B").cast("Q")
-            self.environments = [row.env for row in imported if isinstance(row, HostImport)]
+            self.environments = [row.env for row in imported if isinstance(row, HostFunction)]
 
     def add_memory(self, memory: Memory) -> None:
         memidx = len(self.memories)

@@ -30,6 +30,7 @@ LEAVES = (
     "diskcache",
     "records",
     "version",
+    "weaktable",
 )
 PIPELINE = (
     "positions",

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from array import array
 from concurrent.futures import Future
 from typing import Literal, Protocol
 
@@ -21,6 +22,7 @@ from jitwasm.backend import llvm
 from jitwasm.backend.codegen import TargetSpec, compile_unit
 from jitwasm.backend.codespace import CodeSpace
 from jitwasm.backend.conversions import type_at
+from jitwasm.backend.host import HostFunctions, HostTypes
 from jitwasm.backend.loader import CodeImage
 from jitwasm.backend.runtime.assemble import HOT
 from jitwasm.backend.scheduler import shared_pool
@@ -29,6 +31,7 @@ from jitwasm.backend.trampolines import TRAMPOLINE, trampoline_ir
 from jitwasm.diskcache import cache_key, process_cache
 from jitwasm.types import FuncType, RefType
 from jitwasm.version import __version__
+from jitwasm.weaktable import WeakTable
 
 __all__ = ["PATIENCE", "Adapters", "Switchable"]
 
@@ -46,7 +49,7 @@ Key = tuple[str, FuncType, bool]
 
 
 class Switchable(Protocol):
-    """What holds the address of an adapter for one function."""
+    """What holds the address of a thunk for one function."""
 
     def switch(self, code: int) -> None:
         """Use another adapter from now on."""
@@ -89,6 +92,8 @@ class Adapters:
         self._adapters: weakref.WeakKeyDictionary[FuncType, dict[tuple[str, bool], _Adapter]] = (
             weakref.WeakKeyDictionary()
         )
+        self._imports: WeakTable[HostFunctions] = WeakTable()
+        self._version = 0  # counts the trampolines that have been made
         # Kept for ever, with the types that their code refers to: threads may be running any.
         self._images: list[tuple[CodeImage, FuncType]] = []
         self._lock = threading.RLock()
@@ -113,16 +118,37 @@ class Adapters:
     def _all(self) -> list[_Adapter]:
         return [adapter for row in list(self._adapters.values()) for adapter in row.values()]
 
-    def attach(self, kind: str, type_: FuncType, variant: bool, user: Switchable) -> None:
-        """Keep what holds an adapter's address up to date, as long as it lives."""
-        code = self.code(kind, type_, variant)
+    def attach(self, type_: FuncType, variant: bool, user: Switchable) -> None:
+        """Keep what holds a thunk's address up to date, as long as it lives."""
+        code = self.code("thunk", type_, variant)
         if self.made == "never":
             user.switch(code)
             return
-        adapter = self._adapter((kind, type_, variant))
+        adapter = self._adapter(("thunk", type_, variant))
         with self._lock:
             adapter.users.add(user)
             user.switch(adapter.code)
+
+    def attach_imports(self, users: HostFunctions) -> None:
+        """Keep the addresses of trampolines up to date, as long as their users live."""
+        with self._lock:
+            if self.made == "never":
+                code = self._space.symbol(_GENERIC["trampoline"])
+                users.switch_all(array("Q", [code]) * len(users))
+                return
+            users.switch_all(self._trampolines(users.types))
+            self._imports[id(users)] = users
+
+    def _trampolines(self, types: HostTypes) -> array[int]:
+        version, codes = types.trampolines
+        if version != self._version or self.made == "always":
+            codes = array("Q", bytes(8 * len(types.types)))
+            for type_, places in types.places.items():
+                code = self.code("trampoline", type_, False)
+                for place in places:
+                    codes[place] = code
+            types.trampolines = self._version, codes
+        return codes
 
     def report(self, kind: str, type_: FuncType, variant: bool) -> None:
         """A function has been called `HOT` times since its last report."""
@@ -159,6 +185,10 @@ class Adapters:
             adapter.code = self._load(key, data, references)
             for user in list(adapter.users):
                 user.switch(adapter.code)
+            if key[0] == "trampoline":
+                self._version += 1
+                for users in self._imports.values():
+                    users.switch(key[1], adapter.code)
 
     def _text(self, key: Key) -> tuple[str, list[RefType]]:
         kind, type_, variant = key

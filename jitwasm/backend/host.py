@@ -13,17 +13,23 @@ import ctypes
 import functools
 import operator
 import struct
-import weakref
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from jitwasm.abi import ENV, HOST_ENV, OVERFLOW_SLOT, OVERFLOW_SLOTS, Loc, call_conv
 from jitwasm.backend.refusals import refuse, refuse_results
 from jitwasm.backend.runtime.assemble import HOST_FRAME
-from jitwasm.backend.signatures import places_of
+from jitwasm.backend.signatures import places_of, signature_of
 from jitwasm.types import F32, F64, I32, I64, V128, FuncType, RefType, ValType
 
-__all__ = ["Hooks", "HostCalls", "HostFunction"]
+__all__ = ["Hooks", "HostCalls", "HostFunction", "HostFunctions", "HostTypes", "host_function_at"]
+
+_STRIDE = HOST_ENV.size // 8
+_OVERFLOW, _STORE, _TARGET, _SCRATCH, _SIGNATURE, _OWNER = (
+    HOST_ENV.offset[name] // 8
+    for name in ("overflow", "store", "target", "scratch", "signature", "owner")
+)
 
 
 class HostFunction:
@@ -36,24 +42,112 @@ class HostFunction:
         env: address of its environment.
     """
 
-    def __init__(
-        self, type_: FuncType, target: object, code: int, fields: Mapping[str, int]
-    ) -> None:
-        """`fields`: of the HostEnv."""
+    __slots__ = ("_memory", "code", "env", "target", "type")
+
+    def __init__(self, type_: FuncType, target: object, code: int, env: int, memory: object):
+        """`memory` owns the environment."""
         self.type = type_
         self.target = target
         self.code = code
-        self._env = HOST_ENV.ctype(**fields)
-        self.env = ctypes.addressof(self._env)
+        self.env = env
+        self._memory = memory
 
-    @property
-    def calls(self) -> int:
-        """How often the generic way was taken."""
-        return int(self._env.calls)
+    @classmethod
+    def of_c(
+        cls, type_: FuncType, keep: object, code: int, fields: Mapping[str, int]
+    ) -> HostFunction:
+        """A C function; `fields`: of its HostEnv."""
+        env = HOST_ENV.ctype(**fields)
+        return cls(type_, keep, code, ctypes.addressof(env), env)
 
-    def switch(self, code: int) -> None:
-        """Let its code lead to this address from now on."""
-        ctypes.c_uint64.from_address(self.env + HOST_ENV.offset["scratch"]).value = code
+    def word(self, field: str) -> int:
+        """A word of its HostEnv."""
+        return _word(self.env + HOST_ENV.offset[field])
+
+
+class HostTypes:
+    """The types of a module's function imports, and what the HostEnvs of all instances share.
+
+    Attributes:
+        types: in order.
+        places: of each type.
+        trampolines: what their code leads to at first, and the version of that (adapters.py).
+    """
+
+    def __init__(self, types: Sequence[FuncType]) -> None:
+        self.types = tuple(types)
+        self.places: dict[FuncType, list[int]] = {}
+        self.trampolines = -1, array("Q")
+        self._words = array("Q", bytes(HOST_ENV.size * len(self.types)))
+        for index, type_ in enumerate(self.types):
+            self.places.setdefault(type_, []).append(index)
+        self._words[_SIGNATURE::_STRIDE] = array("Q", map(signature_of, self.types))
+
+    def words(self, store_state: int, overflow: int, owner: int) -> array[int]:
+        """The HostEnvs of one instance's, without what they lead to."""
+        words, count = self._words[:], len(self.types)
+        for first, value in ((_STORE, store_state), (_OVERFLOW, overflow), (_OWNER, owner)):
+            words[first::_STRIDE] = array("Q", (value,)) * count
+        return words
+
+
+class HostFunctions:
+    """Python functions that one instance imports: their HostEnvs lie side by side.
+
+    An instance of a program has dozens, and making each by itself would take longer than all the
+    rest of instantiation.
+    """
+
+    __slots__ = ("__weakref__", "_code", "_env", "_memory", "targets", "types")
+
+    def __init__(
+        self,
+        types: HostTypes,
+        targets: Sequence[object],
+        code: int,
+        store_state: int,
+        overflow: int,
+    ) -> None:
+        """
+        Args:
+            types: what they are.
+            targets: the callables; None where it is not for us to be called.
+            code: address of what jumps to `HostEnv.scratch`.
+            store_state, overflow: of the store they belong to.
+        """
+        self.types, self.targets, self._code = types, targets, code
+        words = types.words(store_state, overflow, id(self))
+        words[_TARGET::_STRIDE] = array("Q", map(id, targets))
+        self._memory = words  # never resized, so it never moves
+        self._env = words.buffer_info()[0]
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, index: int) -> HostFunction:
+        env = self._env + HOST_ENV.size * index
+        return HostFunction(self.types.types[index], self.targets[index], self._code, env, self)
+
+    def at(self, env: int) -> HostFunction:
+        """The one with its environment at an address."""
+        return self[(env - self._env) // HOST_ENV.size]
+
+    def switch_all(self, codes: array[int]) -> None:
+        """Let their code lead to these addresses from now on. Nothing runs them yet."""
+        self._memory[_SCRATCH::_STRIDE] = codes
+
+    def switch(self, type_: FuncType, code: int) -> None:
+        """Let the code of all of a type lead to this address from now on."""
+        for index in self.types.places.get(type_, ()):
+            # Aligned, hence atomic: other threads may be running it.
+            self._memory[_STRIDE * index + _SCRATCH] = code
+
+
+def host_function_at(env: int) -> HostFunction:
+    """The Python function with its HostEnv at an address; somebody keeps it alive."""
+    owner = ctypes.py_object.from_address(env + HOST_ENV.offset["owner"]).value
+    assert isinstance(owner, HostFunctions)
+    return owner.at(env)
 
 
 # Struct formats of values as they lie in registers and slots; floats that may be NaNs of f32, and
@@ -125,18 +219,7 @@ class HostCalls:
 
     def __init__(self, hooks: Hooks) -> None:
         self._hooks = hooks
-        self._functions: weakref.WeakValueDictionary[int, HostFunction] = (
-            weakref.WeakValueDictionary()
-        )
         self.callback = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p)(self.dispatch)
-
-    def add(self, function: HostFunction) -> None:
-        """Serve a function."""
-        self._functions[function.env] = function
-
-    def at(self, env: int) -> HostFunction | None:
-        """The function with its environment at an address."""
-        return self._functions.get(env)
 
     def probe(self, depth: int = 3) -> None:
         """Raises RecursionError if there are not as many levels left as `dispatch` needs."""
@@ -164,7 +247,7 @@ class HostCalls:
     def _call(self, frame: int) -> None:
         registers: Any = _Frame.from_address(frame)
         env = _word(frame + HOST_FRAME["env"])
-        function = self._functions[env]
+        function = host_function_at(env)
         type_ = function.type
         params, results = _values_of(type_)
         area: Any = None

@@ -13,6 +13,7 @@ import os
 import struct
 import sys
 import threading
+from array import array
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,7 +22,14 @@ from jitwasm.backend import cpython, libc
 from jitwasm.backend.adapters import Adapters
 from jitwasm.backend.codespace import CodeSpace
 from jitwasm.backend.helpertable import fill_helpers
-from jitwasm.backend.host import Hooks, HostCalls, HostFunction
+from jitwasm.backend.host import (
+    Hooks,
+    HostCalls,
+    HostFunction,
+    HostFunctions,
+    HostTypes,
+    host_function_at,
+)
 from jitwasm.backend.loader import CodeImage, Describe, FrameInfo
 from jitwasm.backend.processor import cpu_flags
 from jitwasm.backend.refusals import refuse, refuse_arity, refuse_results
@@ -30,7 +38,15 @@ from jitwasm.backend.signatures import far_slots, signature_of
 from jitwasm.backend.traps import TrapTable, find_frames
 from jitwasm.types import FuncType, RefType
 
-__all__ = ["CodeImage", "FrameInfo", "HostFunction", "NativeRuntime", "native"]
+__all__ = [
+    "CodeImage",
+    "FrameInfo",
+    "HostFunction",
+    "HostFunctions",
+    "HostTypes",
+    "NativeRuntime",
+    "native",
+]
 
 _JUMP = struct.Struct("<Bi")
 _MINSIGSTKSZ = 249  # sysconf's number of _SC_MINSIGSTKSZ, for which Python has no name
@@ -220,7 +236,7 @@ class NativeRuntime:
         bound.release_gil = release_gil
         definition = cpython.MethodDefinition(name, thunk, doc)
         function: Callable[..., Any] = cpython.new_function(definition, bound, "jitwasm")
-        self._adapters.attach("thunk", type, release_gil, definition)
+        self._adapters.attach(type, release_gil, definition)
         self._definitions.add(function, definition)
         return function
 
@@ -228,9 +244,7 @@ class NativeRuntime:
         self._adapters.report("thunk", bound.type, bound.release_gil)
 
     def _hot_host_function(self, env: int) -> None:
-        function = self._host_calls.at(env)
-        if function is not None:
-            self._adapters.report("trampoline", function.type, False)
+        self._adapters.report("trampoline", host_function_at(env).type, False)
 
     @functools.cached_property
     def sampler(self) -> Sampler:
@@ -260,26 +274,34 @@ class NativeRuntime:
         overflow: int,
         host_calls: str = "fast",
     ) -> HostFunction:
-        """Make a Python callable callable from wasm code.
+        """Make one Python callable callable from wasm code: see `host_functions`."""
+        types = HostTypes([type])
+        return self.host_functions(types, [target], store_state, overflow, host_calls)[0]
+
+    def host_functions(
+        self,
+        types: HostTypes,
+        targets: Sequence[Callable[..., Any] | None],
+        store_state: int,
+        overflow: int,
+        host_calls: str = "fast",
+    ) -> HostFunctions:
+        """Make Python callables callable from wasm code.
 
         Args:
-            type: its function type.
-            target: the callable; its results are converted as arguments of an export are.
-            store_state, overflow: of the store it belongs to.
+            types: their function types.
+            targets: the callables; their results are converted as arguments of an export are.
+                None where there is none: that one must not be called.
+            store_state, overflow: of the store they belong to.
             host_calls: "fast" or "ctypes" (`Config.host_calls`).
         """
-        fields = {
-            "overflow": overflow,
-            "store": store_state,
-            "target": id(target),
-            "scratch": self._space.symbol("jw_host_ctypes"),
-            "signature": signature_of(type),
-        }
-        function = HostFunction(type, target, self._space.symbol("jw_host_jump"), fields)
-        self._host_calls.add(function)
+        jump = self._space.symbol("jw_host_jump")
+        functions = HostFunctions(types, targets, jump, store_state, overflow)
         if host_calls == "fast":
-            self._adapters.attach("trampoline", type, False, function)
-        return function
+            self._adapters.attach_imports(functions)
+        else:
+            functions.switch_all(array("Q", [self._space.symbol("jw_host_ctypes")]) * len(targets))
+        return functions
 
     def c_function(
         self, type: FuncType, address: int, keep: object, store_state: int, overflow: int
@@ -305,7 +327,7 @@ class NativeRuntime:
             "scratch": slots,
             "calls": integer,
         }
-        return HostFunction(type, keep, code, fields)
+        return HostFunction.of_c(type, keep, code, fields)
 
     def set_hooks(
         self,

@@ -191,7 +191,7 @@ def test_memory_init(machine: Machine) -> None:
 def table(size: int, maximum: int) -> tuple[Any, int, Reservation]:
     memory = Reservation(maximum * 8 + PAGE_SIZE)
     memory.commit(0, size * 8)
-    record = abi.TABLE_RECORD.ctype(memory.base, size, maximum, 0)
+    record = abi.TABLE_RECORD.ctype(memory.base, size, maximum, memory.reserved)
     return record, ctypes.addressof(record), memory
 
 

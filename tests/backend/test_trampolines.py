@@ -43,7 +43,7 @@ def bind(
         if way
         else native()._adapters.code("trampoline", signature(type_), False)
     )
-    assert machine.keep[-1]._env.scratch == address
+    assert machine.keep[-1].word("scratch") == address
 
 
 def caller(type_: str) -> Machine:
@@ -374,7 +374,7 @@ def test_host_function_is_switched_to_the_fast_path() -> None:
     other.host(0, type_, lambda a, b, c: a)
     function = other.keep[-1]
     assert other.function("call", type_)(4, 5, 6) == 4
-    assert function.calls == 0
+    assert function.word("calls") == 0
 
 
 def test_ctypes_way_stays_if_it_is_asked_for() -> None:
@@ -383,11 +383,11 @@ def test_ctypes_way_stays_if_it_is_asked_for() -> None:
     machine.host(0, type_, lambda a, b, c: b, "ctypes")
     host = machine.keep[-1]
     call = machine.function("call", type_)
-    before = host._env.scratch
+    before = host.word("scratch")
     for i in range(3 * HOT):
         assert call(0, i, 0) == i
     native().settle()
-    assert host._env.scratch == before == native()._space.symbol("jw_host_ctypes")
+    assert host.word("scratch") == before == native()._space.symbol("jw_host_ctypes")
 
 
 def test_target_lives_as_long_as_the_host_function() -> None:

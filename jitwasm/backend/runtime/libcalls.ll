@@ -73,6 +73,10 @@ commit:
   %new = add i64 %old, %count
   %old.bytes = shl i64 %old, 3
   %new.bytes = shl i64 %new, 3
+  %reserved = get %record TableRecord.reserved
+  %is_whole = icmp eq i64 %reserved, 0
+  br i1 %is_whole, label %fill, label %extend
+extend:
   %ok = call i1 @jw_commit(ptr %base, i64 %old.bytes, i64 %new.bytes)
   br i1 %ok, label %fill, label %fail
 fill:
