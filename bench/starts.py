@@ -100,6 +100,11 @@ JOBS = {
         files=(("p.smt2", _PROBLEM),),
         result=b"sat",
     ),
+    "flite, 21 MB": Job(
+        "flite.wasm",
+        args=("flite", "-t", "Hello world", "-pw", "-o", "none"),
+        result=b"hello world",
+    ),
     "yosys, 49 MB": Job("yosys_amaranth.wasm", args=("yosys", "-V"), result=b"Amaranth Yosys "),
 }
 
