@@ -236,3 +236,39 @@ def test_unknown_ways_of_validation_are_refused() -> None:
 def test_an_unknown_tier_is_refused() -> None:
     with pytest.raises(ValueError, match="tier must be"):
         Config(tier="fast")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        Config(tier="baseline"),
+        Config(tier="optimized", strict=True),
+        Config(tier="optimized", fuel=1000),
+    ],
+    ids=["baseline", "strict", "fuel"],
+)
+def test_what_was_stored_before_a_trap_is_there_after_it(config: Config) -> None:
+    """Although code behind the load that traps would have overwritten it."""
+    module = jitwasm.Module(
+        wat("""
+        (module
+          (memory (export "memory") 1)
+          (global $g (export "global") (mut i32) (i32.const 0))
+          (table $t (export "table") 1 funcref)
+          (func $f (export "f") (param i32)
+            (global.set $g (i32.const 1))
+            (table.set $t (i32.const 0) (ref.func $f))
+            (i32.store (i32.const 8) (i32.const 1))
+            (global.set $g (i32.load (local.get 0)))
+            (table.set $t (i32.const 0) (ref.null func))
+            (i32.store (i32.const 8) (i32.const 2))))"""),
+        config,
+    )
+    exports = jitwasm.Instance(module).exports
+    with pytest.raises(jitwasm.Trap):
+        exports.f(65536)
+    assert exports["global"].value == 1
+    assert exports.table[0] is exports.f
+    assert exports.memory.view("i32")[2] == 1
+    exports.f(0)
+    assert exports["global"].value == 0 and exports.table[0] is None

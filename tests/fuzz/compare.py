@@ -45,7 +45,7 @@ def difference(
     for i, (a, b) in enumerate(zip(mine, theirs, strict=False)):
         if not alike and (ends(a.result) or ends(b.result)):
             return None
-        if not precise and _OUT_OF_BOUNDS in _texts(b.result):
+        if not precise and any(_OUT_OF_BOUNDS in _texts(row) for row in (b.result, *b.outcomes)):
             return None
         if i >= comparable:
             return None

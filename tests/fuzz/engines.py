@@ -195,10 +195,10 @@ class Peer(WasmtimeEngine):
 
     functions_of: wasmtime.Instance
 
-    def __init__(self, canonical: bool, host: Host) -> None:
+    def __init__(self, canonical: bool, host: Host, most: int = MEMORY64_RESERVED) -> None:
+        """`most`: bytes that memories may have, as jitwasm lets them: growing must fail alike."""
         super().__init__(peer_engine(canonical))
-        # The same as jitwasm's: growing fails at the same sizes.
-        self.store.set_limits(memory_size=MEMORY64_RESERVED, table_elements=TABLE_LIMIT)
+        self.store.set_limits(memory_size=most, table_elements=TABLE_LIMIT)
         self.host = host
         self._callbacks: list[Any] = []
         self._exports: dict[int, tuple[Any, Any]] = {}

@@ -58,12 +58,17 @@ class Plan:
 
 @dataclass(frozen=True)
 class Record:
-    """What a step did: its outcome or results, the host's log, and all of the state after it."""
+    """What a step did: its outcome or results, the host's log, and all of the state after it.
+
+    Attributes:
+        outcomes: how calls of the module by the host ended, where not with results.
+    """
 
     step: str
     result: Any
     log: tuple[Any, ...]
     state: dict[str, Any]
+    outcomes: tuple[Outcome, ...] = ()
 
 
 def make_plan(seed: str, exports: Sequence[jitwasm.ExportDescriptor]) -> Plan:
@@ -144,6 +149,7 @@ class Session:
         self.plan = plan
         self.instances: dict[str, Any] = {}
         self.ended: Outcome | None = None
+        self.outcomes: list[Outcome] = []
 
     def start(self) -> None:
         """Instantiate everything. Raises Outcome."""
@@ -165,6 +171,8 @@ class Session:
         result = attempt(self._call, step)
         if ends(result):
             self.ended = result
+        if isinstance(result, Outcome):
+            self.outcomes.append(result)
         return f"{step}: {shown(result)}"
 
     def _call(self, step: Step) -> Any:
@@ -234,7 +242,8 @@ def run_session(
 
     def record(text: str, result: Any, last: bool) -> None:
         log, host.log = tuple(host.log), []
-        records.append(Record(text, result, log, session.state(keep, last)))
+        outcomes, session.outcomes = tuple(session.outcomes), []
+        records.append(Record(text, result, log, session.state(keep, last), outcomes))
 
     with jitwasm.deadline(DEADLINE):
         result = attempt(session.start)

@@ -65,7 +65,8 @@ class ModuleContext:
         plain_memory: whether there is a memory 0, indexed by i32 and guarded by pages.
         derives: whether pointers into it are computed from earlier ones (`_derived`).
         split_bases: whether loops may have several bases (bases.py).
-        load, store: the instructions for linear memory, volatile in strict mode.
+        load: the instruction for linear memory, volatile in strict mode.
+        store: that for linear memory, globals and tables, so that what a trap leaves is right then.
     """
 
     def __init__(self, info: ModuleInfo, config: Config) -> None:

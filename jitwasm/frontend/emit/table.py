@@ -59,7 +59,7 @@ def _set(f: FunctionEmitter, imms: Imms) -> None:
     val = f.pop(table.element)
     index = f.pop(table.addr)
     element = element_pointer(f, tableidx, index, TrapCode.OUT_OF_BOUNDS_TABLE)
-    f.line(f"store ptr {val}, ptr {element}{TBAA_TABLE}")
+    f.line(f"{f.module.store} ptr {val}, ptr {element}{TBAA_TABLE}")
 
 
 def _size_of(f: FunctionEmitter, imms: Imms) -> None:

@@ -190,7 +190,7 @@ def global_set(f: FunctionEmitter, pos: int, row: None) -> int:
         raise InvalidError("immutable global")
     val = f.pop(type_.value)
     _, cell = _cell(f, globalidx)
-    f.line(f"store {type_.value.ir} {val}, ptr {cell}{TBAA_GLOBAL}")
+    f.line(f"{f.module.store} {type_.value.ir} {val}, ptr {cell}{TBAA_GLOBAL}")
     return pos
 
 
