@@ -16,7 +16,7 @@ from tests.support.irtext import translate_text
 
 FOLDER = Path(__file__).parent
 CASES = sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.wat"))
-_VALUES: dict[str, Any] = {"true": True, "false": False, "0": 0}
+_VALUES: dict[str, Any] = {"true": True, "false": False, "0": 0, "2": 2}
 
 
 def _config(text: str) -> Config:

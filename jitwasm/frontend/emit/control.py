@@ -178,7 +178,7 @@ def end(f: FunctionEmitter, pos: int, row: None) -> int:
     if frame.opcode == LOOP:
         if frame.region is not None:
             f.end_loop(frame.region)
-            f.close_loop()
+            f.close_loop(frame.region)
     elif frame.edges:
         if f.reachable:
             _jump(f, frame, vals)

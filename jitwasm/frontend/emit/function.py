@@ -27,6 +27,7 @@ from jitwasm.frontend.emit.bases import LoopBases
 from jitwasm.frontend.emit.context import INSIDE, MemoryPlan, ModuleContext
 from jitwasm.frontend.emit.loopentry import LoopEntry, NoLoopEntry
 from jitwasm.frontend.emit.ssa import ENTRY, LOCAL_BITS, SSABuilder
+from jitwasm.frontend.emit.unpack import unpacked
 from jitwasm.frontend.leb128 import UNEXPECTED_END, read_unsigned
 from jitwasm.frontend.stacks import FRAME, ControlFrame, Region
 from jitwasm.ir import COLD, INVARIANT, LIKELY, TBAA_MEMORY, TBAA_VM
@@ -304,13 +305,18 @@ class FunctionEmitter(SSABuilder):
             raise NoLoopEntry("operands under the loop")
         self.entry.enter(region, ENTRY)
 
-    def close_loop(self) -> None:
+    def close_loop(self, region: Region) -> None:
         if self.loops:
             bases = self.loops.pop()
             line = bases.line
             # Only the innermost loops' lines are copied: each line once.
             inside = self._body[line + 1 :] if bases.innermost else []
             definitions = bases.definitions(inside)
+            before, packed = unpacked(region.label, inside, region.phis)
+            if packed and not self.skewed and not bases.at_entry:
+                self._body[line + 1 :] = packed
+                definitions += before
+                self.wide = True
             if bases.at_entry:
                 assert self.entry is not None
                 self.entry.definitions.append(definitions)
