@@ -20,6 +20,7 @@ from jitwasm.backend.baseline import (
     variables,
 )
 from jitwasm.backend.baseline.allocator import Unsupported
+from jitwasm.backend.baseline.direct import COMPILED, kinds_of, run_direct
 from jitwasm.backend.baseline.fuel import Meter, run_metered
 from jitwasm.backend.baseline.function import TRAP_BYTES, FunctionCompiler, Handler
 from jitwasm.backend.baseline.isa import InstructionSet, instruction_set
@@ -81,6 +82,7 @@ MAX_HEIGHT: Final = 1000
 """Operands on the stack: branches and assignments look through all of them."""
 MAX_EXPANSION: Final = 64
 """Bytes of machine code for each of the body: a branch may move a thousand results."""
+UNBOUNDED: Final = 1 << 60
 
 
 class BaselineCompiler:
@@ -107,6 +109,7 @@ class BaselineCompiler:
         isa = instruction_set(features)
         self._program = Program(declarations, explicit, rows, isa)
         self._program.entries = _entries(tuple(rows), isa)
+        self._program.kinds = kinds_of(self._program.entries)
 
     def compile(
         self, funcidx: int, code: bytes, positions: list[tuple[int, int]] | None = None
@@ -151,7 +154,11 @@ class BaselineCompiler:
             most = MAX_EXPANSION * max(len(code), GUARDED_BYTES)
             run_metered(f, pos, self._meter, positions, MAX_HEIGHT, most)
         elif positions is None:
-            if len(code) > GUARDED_BYTES:
+            if COMPILED:
+                long = len(code) > GUARDED_BYTES
+                most = MAX_EXPANSION * len(code) if long else UNBOUNDED
+                run_direct(f, pos, MAX_HEIGHT if long else UNBOUNDED, most)
+            elif len(code) > GUARDED_BYTES:
                 _run_guarded(f, pos)
             else:
                 _run(f, pos)

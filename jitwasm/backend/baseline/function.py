@@ -16,6 +16,7 @@ a single result is in rax or xmm0, several are in their slots.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from struct import Struct
 from typing import Any, Final
 
 from jitwasm.backend.baseline import prologue
@@ -60,6 +61,7 @@ IF: Final = 3
 ELSE: Final = 4
 MOV64B: Final = INSTRUCTIONS["mov64"].rb
 JCC: Final = tuple(bytes([0x0F, 0x80 | cc]) for cc in range(16))
+_PUT32: Final = Struct("<I").pack_into
 JCC_UNKNOWN: Final = tuple(code + bytes(4) for code in JCC)
 
 
@@ -211,7 +213,7 @@ class FunctionCompiler(Allocator):
     def patch(self, at: int) -> None:
         """Let the displacement at `at` lead here."""
         out = self.out
-        out[at : at + 4] = (len(out) - at - 4).to_bytes(4, "little")
+        _PUT32(out, at, len(out) - at - 4)
 
     def skip_if(self, cc: int) -> int:
         """A short jump forward; give what is returned to `land`."""
@@ -303,7 +305,8 @@ class FunctionCompiler(Allocator):
 
     def reset(self, height: int) -> None:
         """Forget the operands above a height, and all registers: all others are in slots."""
-        del self.stack[height:]
+        if len(self.stack) > height:
+            del self.stack[height:]
         self.free = TEMP_MASK
         self.xfree = XMM_MASK
 

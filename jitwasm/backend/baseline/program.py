@@ -91,6 +91,7 @@ class Program:
             and indexed by i32; else -1.
         explicit: whether accesses are checked by comparisons.
         entries: handler and row by first byte (see dispatch.py).
+        kinds: how the handlers are called by machine code (direct.py), likewise.
         callees: how functions are called, by `funcidx << 1 | tail` (calls.py).
         table_records, table_bases, first_rtt: offsets in vmctx.
         immediates: kinds of immediates by opcode, prefixed ones too.
@@ -123,6 +124,7 @@ class Program:
         self.first_rtt: int = self.layout.type_rtt(0)
         self.block_types: dict[int, tuple[Sequence[int], Sequence[int]]] = {}
         self.entries: tuple[tuple[Any, Any], ...] = ()
+        self.kinds: bytes = b""
         self.vectors: bool = V128_CODE in self.globals or any(
             V128 in type_.comp.params or V128 in type_.comp.results
             for type_ in declarations.types

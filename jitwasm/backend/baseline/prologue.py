@@ -84,14 +84,14 @@ def weigh_locals(code: bytes, pos: int, count: int) -> tuple[list[int], int]:
     nearly always right. A loop multiplies what is inside by `LOOP_WEIGHT`. It is taken to begin
     with `loop` and no type, and to end with `br_if 0` or `br 0` and `end`, as compilers emit it.
     """
-    weights, called = [0] * count, 0
+    weights, called = [0] * 256, 0
     for depth, part in _by_depth(code, pos):
         factor = LOOP_WEIGHT**depth
         called += factor * _estimate_calls(part)
-        read = b"".join([after[:1] for after in part.split(_LOCAL_GET)[1:]])
-        for i in range(count):
-            weights[i] += factor * read.count(i)
-    return weights, called
+        for after in part.split(_LOCAL_GET)[1:]:
+            if after:
+                weights[after[0]] += factor
+    return weights[:count], called
 
 
 def _by_depth(code: bytes, pos: int) -> list[tuple[int, bytes]]:
