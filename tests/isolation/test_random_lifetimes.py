@@ -212,14 +212,24 @@ def test_anything_may_go_in_any_order_on_any_thread(seed: int, lifetimes: int) -
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr[-3000:]
 
 
+def mappings() -> int:
+    """How many there are outside of code memory.
+
+    There the same bytes of code are one mapping or many: images made later fill holes that others
+    have left, and each then is one, between pages without access. `native_ranges` counts the bytes.
+    """
+    arena = native()._space._arena
+    with open("/proc/self/maps") as maps:
+        starts = [int(line.split("-", 1)[0], 16) for line in maps]
+    return sum(not arena.base <= start < arena.end for start in starts)
+
+
 def settled() -> dict[str, int]:
     """What the process holds, once nobody needs it any more."""
     for _ in range(5):
         gc.collect()
-    with open("/proc/self/maps") as maps:
-        mappings = sum(1 for _ in maps)
     return {
-        "mappings": mappings,
+        "mappings": mappings(),
         "threads": len(os.listdir("/proc/self/task")),
         "files": len(os.listdir("/proc/self/fd")),
         "objects": sum(
@@ -268,7 +278,8 @@ def test_nothing_is_left_of_instances_that_are_gone(lifetimes: int) -> None:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     before, after, code_before, code_after = map(eval, done.stdout.splitlines())
-    assert after["objects"] <= before["objects"]
+    # The background optimiser keeps the module that it has worked on last.
+    assert after["objects"] <= before["objects"] + 1
     assert after["files"] <= before["files"]
     assert after["threads"] <= before["threads"] + 1
     # The allocator's arenas come and go; each leaked memory or table would be one or more.
