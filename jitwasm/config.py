@@ -183,6 +183,11 @@ class Config:
         elif self.executor is not None and not callable(getattr(self.executor, "submit", None)):
             raise TypeError(f"executor must have `submit`, not {type(self.executor).__name__}")
 
+    @property
+    def keeps_order(self) -> bool:
+        """Whether compiled code keeps all accesses and traps in order."""
+        return self.strict or self.fuel is not None
+
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
         if not isinstance(self.executor, str):

@@ -39,7 +39,7 @@ class OptimizedModule:
         self.fingerprint = fingerprint
         self._translator = Translator(start.info, config)
         self._units = UnitBuilder(start.info.layout, level, max_optimized)
-        self.scheduler = scheduler_of(config, host_target(level))
+        self.scheduler = scheduler_of(config, host_target(level, config.keeps_order))
         self._recovery = Recovery(start.info, config)
         self._excessive: list[int] = []
 
@@ -93,9 +93,10 @@ class FallbackCompiler:
         """
         function = self._translator.translate(body)
         text = unit_text([function], self._info.layout)
+        target = host_target(0, self._config.keeps_order)
         if self._config.executor is None:
-            return compile_unit(text, host_target(0), self._config.verify_ir)
-        scheduler = scheduler_of(self._config, host_target(0))
+            return compile_unit(text, target, self._config.verify_ir)
+        scheduler = scheduler_of(self._config, target)
         scheduler.submit(CompileUnit(0, 0, (body.funcidx,), text, function.body_size))
         return scheduler.results(functools.partial(_report_loss, self._info))[0]
 

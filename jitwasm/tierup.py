@@ -318,12 +318,13 @@ class TierUp:
         future.add_done_callback(lambda future: self._sampler.wake())
 
     def _start(self, config: Config, funcidxs: tuple[int, ...], text: str) -> Future[bytes]:
+        target = host_target(LEVEL, config.keeps_order)
         if config.executor is None:
             pool = self._pool.within(config.limits.compile_seconds)
-            return pool.submit(compile_unit, text, host_target(LEVEL), config.verify_ir)
+            return pool.submit(compile_unit, text, target, config.verify_ir)
         unit = CompileUnit(0, LEVEL, funcidxs, text, 0)
         try:
-            return submit(config, unit, host_target(LEVEL))
+            return submit(config, unit, target)
         except Exception as error:  # the caller's executor has been shut down, perhaps
             failed: Future[bytes] = Future()
             failed.set_exception(error)

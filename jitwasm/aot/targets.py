@@ -121,7 +121,8 @@ def target_spec(target: Target, cpu: str | None, features: str | None, level: in
         base = target.features
     if cpu not in (None, "native", target.cpu) or features:
         _check(target, cpu, features)
-    joined = ",".join(text for text in (base, features) if text)
+    avoided = ",".join(f"-{name}" for name in llvm.MISCOMPILED) if target is HOST else ""
+    joined = ",".join(text for text in (base, features, avoided) if text)
     return TargetSpec(cpu or target.cpu, joined, level, target.triple, target.abi)
 
 

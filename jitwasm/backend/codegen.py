@@ -35,9 +35,16 @@ class TargetSpec:
     abi: str = ""
 
 
-def host_target(opt_level: int) -> TargetSpec:
-    """The machine we run on."""
+# LLVM makes one instruction of a load and a selection, even of a volatile load, where the processor
+# has moves that load only under a mask or a condition: an access out of bounds would not trap.
+_CONDITIONAL_LOADS = "-avx512f,-cf"
+
+
+def host_target(opt_level: int, keeps_order: bool = False) -> TargetSpec:
+    """The machine we run on; `keeps_order`: every load of the IR is made."""
     cpu, features = llvm.host_cpu()
+    if keeps_order:
+        features = f"{features},{_CONDITIONAL_LOADS}"
     return TargetSpec(cpu, features, opt_level)
 
 

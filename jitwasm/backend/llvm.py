@@ -180,10 +180,10 @@ def host_cpu() -> tuple[str, str]:
     library.LLVMPY_GetHostCPUFeatures(ctypes.byref(out.pointer))
     # LLVM lists them in the order of a hash table.
     features = sorted(out.take().split(","), key=lambda feature: feature[1:])
-    return name, ",".join(f"-{f[1:]}" if f[1:] in _MISCOMPILED else f for f in features)
+    return name, ",".join(f"-{f[1:]}" if f[1:] in MISCOMPILED else f for f in features)
 
 
-_MISCOMPILED = {"gfni"}
+MISCOMPILED = ("gfni",)
 """LLVM 22 shifts bytes with a matrix (VGF2P8AFFINEQB) that is wrong for an arithmetic shift by 0,
 which it can come to know late, when instructions are selected."""
 

@@ -9,6 +9,7 @@ import pytest
 
 import jitwasm
 from jitwasm.config import Config
+from tests.fuzz.modules import REGRESSIONS
 from tests.support.wat import wat
 
 END = 65536
@@ -87,3 +88,23 @@ def test_a_store_that_traps_writes_nothing(config: str, name: str) -> None:
     assert bytes(memory[END - 32 : END]) == bytes(32)
     store(END - size)
     assert bytes(memory[END - size : END]) == b"\xff" * size
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        Config(tier="baseline"),
+        *(Config(tier="optimized", opt_level=level, strict=True) for level in (0, 1, 2)),
+        Config(tier="optimized", fuel=1_000_000),
+    ],
+    ids=["baseline", "strict, level 0", "strict, level 1", "strict, level 2", "fuel"],
+)
+def test_a_load_whose_value_is_not_selected_traps(config: Config) -> None:
+    text = (REGRESSIONS / "load_under_a_mask.wat").read_text(encoding="utf-8")
+    exports = jitwasm.Instance(jitwasm.Module(wat(text), config)).exports
+    for name in exports:
+        if name != "memory":
+            for condition in (0, 1, 2, 5):
+                exports[name](8, 7, condition)
+                with pytest.raises(jitwasm.Trap, match="out of bounds memory access"):
+                    exports[name](END, 7, condition)

@@ -83,8 +83,7 @@ class ModuleContext:
         first = self.memories[0] if self.memories else None
         self.plain_memory = first is not None and not first.wide and not first.explicit
         self.derives = self.plain_memory and first is not None and first.minimum <= MEMORY32_MOST
-        # Fuel must be right at every trap, so all accesses stay in order.
-        strict = config.strict or config.fuel is not None
+        strict = config.keeps_order
         self.split_bases = not strict and config.opt_level != 0
         self.load = "load volatile" if strict else "load"
         self.store = "store volatile" if strict else "store"
