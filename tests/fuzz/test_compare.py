@@ -99,6 +99,25 @@ def test_another_nan_is_no_difference_where_nans_are_not_canonical() -> None:
     assert differs(trace("f32", quiet), trace("f32", other, memory=1))
 
 
+def test_lane_selection_has_more_results_than_a_peer_can_be_made_to_give() -> None:
+    text = """
+        (module (func (export "f") (param v128 v128 v128) (result v128)
+          (i16x8.relaxed_laneselect (local.get 0) (local.get 1) (local.get 2))))"""
+    for seed in range(5):
+        assert check(Generated(wat(text), "", canonical=False), str(seed), ["baseline"]) == []
+
+
+def test_the_last_page_of_four_gibibytes_is_had_only_by_who_asks_for_it() -> None:
+    text = """
+        (module (memory 0)
+          (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))
+          (func (export "all") (result i32) (memory.grow (i32.const 65536)))
+          (func (export "most") (result i32) (memory.grow (i32.const 65535)))
+          (func (export "one") (result i32) (memory.grow (i32.const 1))))"""
+    for seed in range(5):
+        assert check(Generated(wat(text), "", canonical=False), str(seed), ["baseline"]) == []
+
+
 def test_growing_fails_at_the_same_sizes() -> None:
     # A table beyond every limit, one that fits just so, and a memory of more than 4 GiB.
     text = """
