@@ -140,6 +140,13 @@ def wasm_path(wasm_file: str) -> Path:
     return Path(wasm_file)
 
 
+@pytest.fixture
+def module_folders(request: pytest.FixtureRequest) -> list[str]:
+    """Where third-party modules are looked for."""
+    named = os.environ.get("JITWASM_BENCH_MODULES")
+    return [*request.config.getoption("--modules"), *([named] if named else [])]
+
+
 @cache
 def _expected(workload: Workload, n: int) -> int | float:
     program = ENGINES["native-ieee"].load(workload, "native-ieee")

@@ -25,7 +25,16 @@ from bench.peers import jitwasm, jitwasm_missing, wasmtime
 from jitwasm.benchmark.nodepeer import NodeProcess as DrivenNode
 from jitwasm.benchmark.nodepeer import node_executable
 
-__all__ = ["DEFAULT_ENGINES", "ENGINES", "Engine", "NodeProcess", "Program", "Sample", "timed"]
+__all__ = [
+    "DEFAULT_ENGINES",
+    "ENGINES",
+    "Engine",
+    "NodeProcess",
+    "Program",
+    "Sample",
+    "repeated",
+    "timed",
+]
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,17 @@ def timed(work: Callable[[], object], cpu_clock: Callable[[], float] = time.thre
     wall = time.perf_counter()
     work()
     return Sample(time.perf_counter() - wall, cpu_clock() - cpu)
+
+
+def repeated(work: Callable[[], object], count: int) -> Sample:
+    """The mean of `count` times."""
+
+    def loop() -> None:
+        for _ in range(count):
+            work()
+
+    total = timed(loop)
+    return Sample(total.wall / count, total.cpu / count)
 
 
 class Program(ABC):
@@ -157,8 +177,7 @@ class JitwasmEngine(Engine):
     def instantiate(self, wasm: Path, count: int) -> Sample:
         module = jitwasm.Module(wasm.read_bytes(), self.config)
         jitwasm.Instance(module)
-        total = timed(lambda: [jitwasm.Instance(module) and None for _ in range(count)])
-        return Sample(total.wall / count, total.cpu / count)
+        return repeated(lambda: jitwasm.Instance(module), count)
 
 
 class AotEngine(JitwasmEngine):
@@ -229,12 +248,7 @@ class WasmtimeEngine(Engine):
         engine_ = self._engine()
         module = wasmtime.Module(engine_, wasm.read_bytes())
 
-        def work() -> None:
-            for _ in range(count):
-                wasmtime.Instance(wasmtime.Store(engine_), module, [])
-
-        total = timed(work)
-        return Sample(total.wall / count, total.cpu / count)
+        return repeated(lambda: wasmtime.Instance(wasmtime.Store(engine_), module, []), count)
 
 
 class NodeProcess(DrivenNode):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 
 import jitwasm
 from bench.build import SUITE, build
-from bench.engines import Engine, Sample, timed
+from bench.engines import Engine, repeated
 from bench.meter import Meter
 from bench.starts import JOBS, Missing, find_module
 
@@ -31,11 +30,6 @@ def test_instantiate(peer: Engine, name: str, meter: Meter, quick: bool) -> None
     meter.measure(lambda: peer.instantiate(path, count), least=3, most=10, warmup=0)
 
 
-def _repeated(work: Callable[[], object], count: int) -> Sample:
-    total = timed(lambda: [work() and None for _ in range(count)])
-    return Sample(total.wall / count, total.cpu / count)
-
-
 @pytest.mark.parametrize("name", ["json", SUITE])
 def test_instance_from_a_pool(name: str, meter: Meter, quick: bool) -> None:
     """What takes one that has been used and sets it back."""
@@ -46,24 +40,22 @@ def test_instance_from_a_pool(name: str, meter: Meter, quick: bool) -> None:
             pass
 
     meter.group("instantiate", name, "jitwasm, pooled")
-    meter.measure(lambda: _repeated(use, 2 if quick else _COUNT), least=3, most=10)
+    meter.measure(lambda: repeated(use, 2 if quick else _COUNT), least=3, most=10)
 
 
 @pytest.mark.parametrize("row", ["jitwasm", "wasmtime"])
 def test_instantiate_a_program(
-    row: str, meter: Meter, quick: bool, request: pytest.FixtureRequest
+    row: str, meter: Meter, quick: bool, module_folders: list[str]
 ) -> None:
     if importlib.util.find_spec(row) is None:
         pytest.skip(f"{row} is not installed")
-    folders = [*request.config.getoption("--modules")]
-    folders += [folder for folder in (os.environ.get("JITWASM_BENCH_MODULES"),) if folder]
     try:
-        path = find_module(JOBS[PROGRAM], folders)
+        path = find_module(JOBS[PROGRAM], module_folders)
     except Missing as reason:
         pytest.skip(str(reason))
     make = {"jitwasm": _in_jitwasm, "wasmtime": _in_wasmtime}[row](path)
     meter.group("instantiate", PROGRAM, row)
-    meter.measure(lambda: _repeated(make, 2 if quick else _COUNT), least=3, most=10)
+    meter.measure(lambda: repeated(make, 2 if quick else _COUNT), least=3, most=10)
 
 
 def _nothing(*arguments: object) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 from pathlib import Path
 
@@ -29,12 +28,10 @@ def test_start(
     caches: Path,
     meter: Meter,
     quick: bool,
-    request: pytest.FixtureRequest,
+    module_folders: list[str],
 ) -> None:
     if quick and job != QUICK_JOB:
         pytest.skip("quick: one job stands for all")
-    folders = [*request.config.getoption("--modules")]
-    folders += [folder for folder in (os.environ.get("JITWASM_BENCH_MODULES"),) if folder]
     starts: list[Start] = []
 
     def once() -> Sample:
@@ -43,7 +40,7 @@ def test_start(
         return Sample(start.result, start.cpu)
 
     try:
-        path = find_module(JOBS[job], folders)
+        path = find_module(JOBS[job], module_folders)
         for _ in range(2):
             once()  # fills the cache, the second time with what the background has done since
     except Missing as reason:

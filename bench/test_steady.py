@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import astuple
 
 import pytest
@@ -18,12 +17,10 @@ SECONDS, QUICK_SECONDS = 40.0, 1.0
 @pytest.mark.parametrize("row", ROWS)
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_steady_state(
-    program: str, row: str, meter: Meter, quick: bool, request: pytest.FixtureRequest
+    program: str, row: str, meter: Meter, quick: bool, module_folders: list[str]
 ) -> None:
     if quick and program != PROGRAMS[0]:
         pytest.skip("quick: one program stands for all")
-    folders = [*request.config.getoption("--modules")]
-    folders += [folder for folder in (os.environ.get("JITWASM_BENCH_MODULES"),) if folder]
     rounds: list[Round] = []
 
     def once() -> Sample:
@@ -31,7 +28,7 @@ def test_steady_state(
         return Sample(steady_seconds(rounds), rounds[-1].cpu)
 
     try:
-        path = find_module(JOBS[program], folders)
+        path = find_module(JOBS[program], module_folders)
         meter.group("steady", program, row)
         meter.measure(once, least=1, most=1, warmup=0)
     except Missing as reason:
