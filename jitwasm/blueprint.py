@@ -19,7 +19,6 @@ from jitwasm.module import CompiledModule
 from jitwasm.records import record
 from jitwasm.rtt import rtt_address
 from jitwasm.segments import DataPlan, ElementPlan, plan_data, plan_elements
-from jitwasm.types import DefType, FuncType
 
 __all__ = ["Blueprint", "blueprint_of"]
 
@@ -105,13 +104,8 @@ def _build(info: ModuleInfo, codes: Sequence[int]) -> Blueprint:
             if row.mode == "passive"
         ),
         {export.name: export for export in info.exports},
-        HostTypes([_func_type(type_) for type_ in info.functions[:first]]),
+        HostTypes([info.func_type(funcidx) for funcidx in range(first)]),
     )
-
-
-def _func_type(type_: DefType) -> FuncType:
-    assert isinstance(type_.comp, FuncType)
-    return type_.comp
 
 
 def _funcrefs(info: ModuleInfo, named: Sequence[int], codes: Sequence[int]) -> bytes:

@@ -312,11 +312,12 @@ class FunctionEmitter(SSABuilder):
             # Only the innermost loops' lines are copied: each line once.
             inside = self._body[line + 1 :] if bases.innermost else []
             definitions = bases.definitions(inside)
-            before, packed = unpacked(region.label, inside, region.phis)
-            if packed and not self.skewed and not bases.at_entry:
-                self._body[line + 1 :] = packed
-                definitions += before
-                self.wide = True
+            if not self.skewed and not bases.at_entry:
+                before, packed = unpacked(region.label, inside, region.phis)
+                if packed:
+                    self._body[line + 1 :] = packed
+                    definitions += before
+                    self.wide = True
             if bases.at_entry:
                 assert self.entry is not None
                 self.entry.definitions.append(definitions)
