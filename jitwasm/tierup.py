@@ -370,6 +370,8 @@ class TierUp:
             for future in [future for future in module.compiling if future.done()]:
                 job = module.compiling[future]
                 self._breathe()
+                # Before the code is in use: who sees a function optimised sees why, too.
+                code.hot[:] = [i for i, _ in module.plan.samples.most_common()]
                 try:
                     if job.loop is not None:
                         code.replace_loop(job.loop, future.result())
@@ -379,7 +381,6 @@ class TierUp:
                     module.failures.append(error)
                 del module.compiling[future]
                 self._last_news = time.monotonic()
-                code.hot[:] = [i for i, _ in module.plan.samples.most_common()]
 
 
 @functools.cache
