@@ -270,6 +270,7 @@ class Scheduler:
         self._units: list[tuple[int, ...]] = []
         self._error: BaseException | None = None
         self._cancelled = False
+        self._collected = False
         self._pid = os.getpid()
 
     def submit(self, unit: CompileUnit) -> Future[bytes]:
@@ -330,6 +331,10 @@ class Scheduler:
         except (CancelledError, Exception):
             self._check()  # the first error cancels the other units
             raise
+        with self._lock:
+            # A future wakes who waits for it before it calls `_done`: that may still be to come.
+            self._collected = True
+            self.functions_compiled = sum(map(len, self._units))
         self._futures.clear()
         self._units.clear()
         return objects
@@ -352,7 +357,7 @@ class Scheduler:
         error = _outcome(future)
         with self._lock:
             if error is None:
-                self.functions_compiled += functions
+                self.functions_compiled += 0 if self._collected else functions
                 return
             if isinstance(error, CancelledError) or self._is_loss(error):
                 return

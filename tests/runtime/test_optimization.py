@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import time
-
-from jitwasm.backend.native import native
 from jitwasm.optimization import HOT_SAMPLES, LARGEST, SMALL, OptimizationPlan
-from tests.backend.machine import SPIN, Machine
 
 
 def plan_of(
@@ -79,43 +75,3 @@ def test_what_was_given_back_is_taken_again() -> None:
     assert plan.next_seed((), rest=True) is None
     plan.give_back((1,))
     assert plan.next_seed((), rest=True) == 1
-
-
-def test_samples_lie_in_the_code_that_runs() -> None:
-    machine = Machine(SPIN)
-    spin = machine.function("spin")
-    sampler = native().sampler
-    spin(1)
-    sampler.take()
-    found: list[int] = []
-    sampler.run(500_000)
-    try:
-        end = time.monotonic() + 60
-        while len(found) < 20:
-            assert time.monotonic() < end
-            spin(5_000_000)
-            found += sampler.take()
-    finally:
-        sampler.run(0)
-    image = machine.image
-    inside = [pc for pc in found if (image.function_at(pc) or ("",))[0] == "spin"]
-    assert len(inside) > len(found) // 2
-
-
-def test_nothing_is_noted_while_nobody_samples() -> None:
-    machine = Machine(SPIN)
-    spin = machine.function("spin")
-    sampler = native().sampler
-    sampler.run(0)
-    spin(1)
-    sampler.take()
-    for _ in range(5):
-        spin(5_000_000)
-    assert sampler.take() == []
-
-
-def test_waiting_for_samples_ends_by_a_wake_up_or_in_time() -> None:
-    sampler = native().sampler
-    sampler.wake()
-    sampler.wait(60)
-    sampler.wait(0.001)
