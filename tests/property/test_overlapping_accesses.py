@@ -1,0 +1,90 @@
+"""Loops whose accesses overlap by any number of bytes do what they do one step at a time.
+
+LLVM turns such loops into vector code, under conditions that it checks itself while the program
+runs or, where it knows the distance, while it compiles. WebAssembly has no aligned types: what a
+store writes may be the middle of what the next turn loads.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+pytest.importorskip("wasmtime", reason="the assembler of module texts (test extra)")
+jitwasm = pytest.importorskip("jitwasm")
+
+from tests.support.wat import wat  # noqa: E402
+
+TURNS = 75
+TARGET = 1024
+DISTANCES = [*range(-40, 41), -64, -65, 63, 64, 127, 128, 129, 600]
+# Value type, store, load, bytes of a step, what a turn does with what it loads.
+KINDS = {
+    "bytes": ("i32", "store8", "load8_u", 1, "(i32.add (i32.const 1) LOAD)"),
+    "halves": ("i32", "store16", "load16_s", 2, "(i32.xor (i32.const 0x5a5a) LOAD)"),
+    "words": ("i32", "store", "load", 4, "(i32.add (i32.const 0x01020305) LOAD)"),
+    "long words": ("i64", "store", "load", 8, "(i64.add (i64.const 0x0102030405060709) LOAD)"),
+    "words of bytes": ("i32", "store", "load8_u", 4, "(i32.mul (i32.const 0x01020305) LOAD)"),
+    "sums": ("i32", "store", "load", 4, "(i32.add LOAD (i32.load (local.get $to)))"),
+    "copies": ("i64", "store", "load", 8, "LOAD"),
+    "floats": ("f64", "store", "load", 8, "(f64.add (f64.const 1.5) LOAD)"),
+    "vectors": ("v128", "store", "load", 16, "(i8x16.add (v128.const i32x4 1 2 3 4) LOAD)"),
+    # Loops over pairs of doubles are taken apart, to be put together at the machine's width.
+    "pairs": ("v128", "store", "load", 16, "(f64x2.add (v128.const f64x2 1.5 2.5) LOAD)"),
+    "pairs in steps of one": (
+        "v128",
+        "store",
+        "load",
+        8,
+        "(f64x2.mul (v128.const f64x2 -1 3) LOAD)",
+    ),
+}
+
+
+def loops(kind: str, alignment: int) -> str:
+    """A function with both addresses as parameters, and one for each distance known in advance."""
+    type_, store, load, step, value = KINDS[kind]
+
+    def function(name: str, from_: str) -> str:
+        at = "(local.get $from)" if from_ == "param" else f"(i32.add (local.get $to) {from_})"
+        turn = value.replace("LOAD", f"({type_}.{load} align={alignment} {at})")
+        return f"""(func (export "{name}") (param $to i32) (param $from i32) (param $n i32)
+          (loop $next
+            ({type_}.{store} align={alignment} (local.get $to) {turn})
+            (local.set $to (i32.add (local.get $to) (i32.const {step})))
+            (local.set $from (i32.add (local.get $from) (i32.const {step})))
+            (br_if $next (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))"""
+
+    known = [function(str(d), f"(i32.const {d})") for d in DISTANCES]
+    return f'(module (memory (export "m") 1) {function("any", "param")} {"".join(known)})'
+
+
+@pytest.mark.parametrize(
+    ("kind", "alignment"),
+    [
+        *itertools.product(KINDS, [1]),
+        ("words", 4),
+        ("long words", 8),
+        ("copies", 8),
+        ("sums", 4),
+        ("pairs", 8),
+    ],
+)
+def test_overlap_by_any_number_of_bytes(kind: str, alignment: int) -> None:
+    data = wat(loops(kind, alignment))
+    start = bytes((i * 37 + i // 256 * 11) % 256 for i in range(4096))
+    ran: list[dict[str, bytes]] = []
+    for options in ({"tier": "baseline"}, {"tier": "optimized", "opt_level": 3}):
+        instance = jitwasm.Instance(jitwasm.Module(data, jitwasm.Config(**options, cache=False)))
+        seen = {}
+        for distance in DISTANCES:
+            for name, skew in itertools.product(("any", str(distance)), (0, 1)):
+                instance.exports.m[:4096] = start
+                to = TARGET + skew
+                getattr(instance.exports, name)(to, to + distance, TURNS)
+                seen[f"{name} {distance} at {to}"] = bytes(instance.exports.m[:4096])
+        ran.append(seen)
+    baseline, optimized = ran
+    assert [at for at in baseline if baseline[at] != optimized[at]] == []
+    assert len({*baseline.values()}) > len(DISTANCES)
