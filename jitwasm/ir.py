@@ -68,9 +68,10 @@ fills several lanes already."""
 WIDE = "#1 "
 """Before ` #0 {` of a definition."""
 SKEWED = "noimplicitfloat "
-"""There too, where an access has an offset that is no multiple of its size: its loops must not be
-vectorised. LLVM 22 takes accesses for independent when they are further apart than the loop strides
-in all, and forgets that the last one may reach into the first by a part of its size."""
+"""There too, where an access has an offset that is no multiple of its size, or a constant added to
+its index makes it so: its loops must not be vectorised. LLVM 22 takes accesses for independent when
+they are further apart than the loop strides in all, and forgets that the last one may reach into
+the first by a part of its size."""
 
 
 MOST_TEXT_PER_BYTE = 64

@@ -21,6 +21,8 @@ __all__ = ["LOADS", "PLAIN", "STORES", "load", "memarg_at", "store"]
 
 Imms = tuple[Any, ...]
 
+NO_SUM = ("", 0)
+
 
 class Access(NamedTuple):
     """A load or store: the value's type, its LLVM type in memory, the exponent of the bytes, and
@@ -112,8 +114,9 @@ def _access(f: FunctionEmitter, pos: int, log_size: int) -> tuple[str, int]:
     """
     code = f.code
     offset = code[pos + 1]
-    if offset & (1 << log_size) - 1:
-        f.skewed = True  # the low bits of an offset are in its first byte
+    # The low bits of an offset are in its first byte.
+    if (offset + f.sums.get(f.vals[-1], NO_SUM)[1]) & (1 << log_size) - 1:
+        f.skewed = True
     if f.module.plain_memory and code[pos] <= log_size and f.types[-1] is I32:
         if offset < 0x80:
             f.types.pop()
