@@ -213,11 +213,15 @@ class TierUp:
                 self._use_finished()
                 while self._submit_next():
                     self._use_finished()
-                for code, module in self._live():
-                    if module.is_settled:
-                        code.save()
+                self._save_settled()
                 with self._progress:
                     self._progress.notify_all()
+
+    def _save_settled(self) -> None:
+        # Not in `_work`: its variables would keep the last module for as long as it waits.
+        for code, module in self._live():
+            if module.is_settled:
+                code.save()
 
     def _breathe(self) -> None:
         """Let others have the GIL."""
