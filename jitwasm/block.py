@@ -7,12 +7,12 @@ keeps the object. Addresses are plain integers.
 from __future__ import annotations
 
 import ctypes
-import functools
-from typing import Any
+from array import array
 
 __all__ = ["Block", "address_of_bytes", "read_word", "write_word"]
 
 _ALIGN = 16
+_ZERO = array("Q", (0,))
 
 
 class Block:
@@ -20,35 +20,19 @@ class Block:
 
     Attributes:
         address: of the first byte.
-        size: bytes that were asked for.
-        words: the memory as unsigned 64-bit words; there may be more of them than needed.
+        words: the memory as unsigned 64-bit words. Their number must not be changed.
     """
 
-    __slots__ = ("__weakref__", "address", "size", "words")
+    __slots__ = ("__weakref__", "address", "words")
 
-    def __init__(self, size: int, initial: bytes = b"") -> None:
-        self.size = size
-        # The view keeps the array, which never moves. One word is spare, for the alignment.
-        memory = _word_array((size + 71) >> 6 << 3)()
-        address = ctypes.addressof(memory)
-        view = memoryview(memory).cast("B")
-        if address % _ALIGN:
-            skip = _ALIGN - address % _ALIGN
-            address += skip
-            view = view[skip : len(view) - skip % 8]
-        if initial:
-            view[: len(initial)] = initial
-        self.address = address
-        self.words = view.cast("Q")
-
-    def contents(self) -> bytes:
-        """A copy of the memory."""
-        return self.words.tobytes()[: self.size]
-
-
-@functools.lru_cache(maxsize=4096)
-def _word_array(count: int) -> Any:
-    return ctypes.c_uint64 * count
+    def __init__(self, size: int, template: array[int] | None = None) -> None:
+        """So many bytes, rounded up to words; or a copy of all words of a template."""
+        # An array allocates and copies faster than anything else there is. It never moves, since
+        # it is never resized.
+        self.words = words = _ZERO * ((size + 7) >> 3 or 1) if template is None else template[:]
+        self.address = address = words.buffer_info()[0]
+        if address % _ALIGN:  # no allocator of CPython's does this
+            raise MemoryError(f"memory at {address:#x} is not aligned to {_ALIGN} bytes")
 
 
 def read_word(address: int) -> int:

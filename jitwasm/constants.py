@@ -11,9 +11,8 @@ from typing import Any, Protocol
 
 from jitwasm.errors import CompileError
 from jitwasm.frontend.moduleinfo import ConstExpr
-from jitwasm.globals import GlobalCell
 
-__all__ = ["ConstantScope", "evaluate"]
+__all__ = ["ConstantScope", "evaluate", "function_named", "literal"]
 
 _MASK32 = (1 << 32) - 1
 _MASK64 = (1 << 64) - 1
@@ -31,10 +30,34 @@ _ARITHMETIC: dict[str, Callable[[int, int], int]] = {
 class ConstantScope(Protocol):
     """What a constant expression may refer to."""
 
-    @property
-    def globals(self) -> list[GlobalCell]: ...
+    def global_bits(self, globalidx: int) -> int: ...
 
     def funcref(self, funcidx: int) -> int: ...
+
+
+class _Nothing:
+    """The scope of expressions that refer to nothing."""
+
+    def global_bits(self, globalidx: int) -> int:
+        raise NotImplementedError
+
+    funcref = global_bits
+
+
+def literal(expression: ConstExpr) -> int | None:
+    """The bits of the expression's value, if all instances agree on them."""
+    if any(mnemonic in ("global.get", "ref.func") for mnemonic, _ in expression.ops):
+        return None
+    return evaluate(expression, _Nothing())
+
+
+def function_named(expression: ConstExpr) -> int | None:
+    """The function that the expression is a reference to, if it says no more than that."""
+    mnemonic, operand = expression.ops[-1]
+    if mnemonic == "ref.func" and len(expression.ops) == 1:
+        funcidx: int = operand
+        return funcidx
+    return None
 
 
 def evaluate(expression: ConstExpr, scope: ConstantScope) -> int:
@@ -68,6 +91,5 @@ def _leaf(mnemonic: str, operand: Any, scope: ConstantScope) -> int:
     if mnemonic == "ref.func":
         return scope.funcref(operand)
     if mnemonic == "global.get":
-        cell: GlobalCell = scope.globals[operand]
-        return cell.bits
+        return scope.global_bits(operand)
     raise CompileError(f"constant instruction {mnemonic} requires the feature 'gc'")

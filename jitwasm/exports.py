@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NoReturn
 
 from jitwasm.sealed import Unpicklable
 
-__all__ = ["Exporter", "Exports"]
+__all__ = ["Exporter", "Exports", "hiding_methods"]
 
 
 class Exporter(Unpicklable):
@@ -35,13 +35,21 @@ class Exports(Unpicklable, Mapping[str, Any]):
     __names: Mapping[str, Any]
     __make: Callable[[Any], Any]
 
-    def __init__(self, names: Mapping[str, Any], make: Callable[[Any], Any]) -> None:
-        """`make` gives the object for what `names` holds under a name."""
-        object.__setattr__(self, "_Exports__names", names)
-        object.__setattr__(self, "_Exports__make", make)
-        for name in _METHODS:
-            if name in names:
-                self[name]
+    def __init__(
+        self,
+        names: Mapping[str, Any],
+        make: Callable[[Any], Any],
+        hiding: Iterable[str] | None = None,
+    ) -> None:
+        """`make` gives the object for what `names` holds under a name.
+
+        Args:
+            hiding: `hiding_methods(names)`, if it is known.
+        """
+        _set_names(self, names)
+        _set_make(self, make)
+        for name in hiding_methods(names) if hiding is None else hiding:
+            self[name]
 
     def __getattr__(self, name: str) -> Any:
         # Only reached for what is not in the dictionary yet.
@@ -86,5 +94,14 @@ class Exports(Unpicklable, Mapping[str, Any]):
         return f"<exports: {', '.join(self)}>"
 
 
+def hiding_methods(names: Mapping[str, Any]) -> tuple[str, ...]:
+    """Those of some names that a mapping's methods have, too."""
+    return tuple(name for name in _METHODS if name in names)
+
+
 _ABSENT = object()
+# As assignments are refused.
+_set_names, _set_make = (
+    Exports.__dict__[f"_Exports__{name}"].__set__ for name in ("names", "make")
+)
 _METHODS = tuple(name for name in dir(Exports) if not name.startswith("__"))

@@ -8,6 +8,7 @@ object always gets the same box of a store, so identity survives the way through
 from __future__ import annotations
 
 import ctypes
+from array import array
 
 from jitwasm.block import Block
 from jitwasm.rtt import HOST_KIND
@@ -17,7 +18,8 @@ __all__ = ["BoxRegistry", "boxed_object", "is_host_box"]
 _SLAB = 64
 _BOX_WORDS = 2
 # One immortal header for all boxes; `kind` is the first half of its first word.
-_HOST_RTT = Block(96, HOST_KIND.to_bytes(4, "little"))
+_HOST_RTT = Block(96)
+_HOST_RTT.words[0] = HOST_KIND
 
 
 class BoxRegistry:
@@ -81,13 +83,9 @@ class BoxRegistry:
 
     def _add_slab(self) -> None:
         slab = Block(8 * _BOX_WORDS * _SLAB)
-        slab.words[: _BOX_WORDS * _SLAB : _BOX_WORDS] = _headers()
+        slab.words[::_BOX_WORDS] = array("Q", (_HOST_RTT.address,)) * _SLAB
         self._slabs.append(slab)
         self._free += range(slab.address, slab.address + 16 * _SLAB, 16)
-
-
-def _headers() -> memoryview:
-    return memoryview((ctypes.c_uint64 * _SLAB)(*[_HOST_RTT.address] * _SLAB)).cast("B").cast("Q")
 
 
 def is_host_box(word: int) -> bool:

@@ -36,6 +36,7 @@ class GlobalCell(Linked):
     __slots__ = ("_block", "_handle", "_index", "type")
 
     def __init__(self, type_: GlobalType, block: Block | None = None, offset: int = 0) -> None:
+        """In memory of its own, or at an offset in a block."""
         super().__init__()
         self.type = type_
         self._block = Block(GLOBAL_CELL) if block is None else block

@@ -6,11 +6,10 @@ import ctypes
 import functools
 import operator
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 from jitwasm.abi import MEMORY32_MOST
-from jitwasm.backend.native import NativeRuntime, native
+from jitwasm.backend.native import HostFunctions, NativeRuntime, native
 from jitwasm.block import Block, write_word
 from jitwasm.blueprint import blueprint_of
 from jitwasm.cfunctions import CFunction
@@ -23,8 +22,6 @@ from jitwasm.frontend.moduleinfo import DataSegment, ElementSegment, Export
 from jitwasm.func import function_at
 from jitwasm.globals import Global, GlobalCell
 from jitwasm.linker import (
-    Function,
-    HostCallable,
     Linkage,
     Object,
     Value,
@@ -37,11 +34,12 @@ from jitwasm.linker import (
 )
 from jitwasm.memory import Memory
 from jitwasm.module import CompiledModule
+from jitwasm.segments import ElementPlan
 from jitwasm.store import Hold, Store, merge_all
-from jitwasm.table import Table, TableCore
+from jitwasm.table import Table
 from jitwasm.tag import Tag
 from jitwasm.trapcodes import TrapCode
-from jitwasm.types import I32, GlobalType, MemoryType
+from jitwasm.types import I32, GlobalType
 from jitwasm.values import from_ref, to_ref
 from jitwasm.vmctx import ImportedFunction, VMContext, wasm_import
 
@@ -86,7 +84,8 @@ class Instance(Exporter):
         try:
             context = _allocate(_fitting(module, linkage), linkage, store)
             self._hold = hold = context.hold(store)
-            self._exports = _exports_of(context, hold)
+            blueprint, make = context.blueprint, functools.partial(_export, hold)
+            self._exports = Exports(blueprint.exports, make, blueprint.hiding)
             _announce(context, linkage)
             _initialise(context)
         finally:
@@ -127,7 +126,9 @@ class Instance(Exporter):
         """Be as new: for a pool. What is imported does not change."""
         context, store = self._context, self._hold.store
         with store.entered():
-            _reset_state(context)
+            context.reset()
+            if context.blueprint.is_uneven:
+                _evaluate_all(context)
             _initialise(context)
 
     @property
@@ -162,7 +163,7 @@ def _join_stores(linkage: Linkage) -> Store:
 def _fitting(module: CompiledModule, linkage: Linkage) -> CompiledModule:
     """The module, compiled so that its code may use the memory that it imports."""
     memory = next((item for _, item in linkage.objects if isinstance(item, Memory)), None)
-    if memory is None or memory.type.addr is not I32 or memory.size <= MEMORY32_MOST:
+    if memory is None or memory.declared.addr is not I32 or memory.size <= MEMORY32_MOST:
         return module
     declared = module.info.memories[0]
     derives = declared.limits.minimum * declared.page_size <= MEMORY32_MOST
@@ -180,87 +181,56 @@ def _allocate(module: CompiledModule, linkage: Linkage, store: Store) -> VMConte
         store.members.add(context)
         store.members |= {c for r in linked if (c := exporter_of(r)) is not None}
     # 5. The auxiliary instance: the imports. Their order is that of each index space.
-    if linkage.functions:
-        context.set_functions(_imported_functions(context, linkage.functions, store))
+    if linkage.targets:
+        _bind_functions(context, linkage, store)
     for wanted, item in linkage.objects:
         _bind(context, wanted, item, store)
-    context.publish_funcrefs()
-    # 6. Values of globals (each sees those before it), tables and element segments;
-    # 7. the instances that hold them. Memories and tables need no values of their own.
-    defined = info.memories[info.imported_memories :]
-    spare = _spare_memory(defined, module.config.limits.memory_bytes)
-    for memory_type in defined:
-        size = memory_type.limits.minimum * memory_type.page_size
-        memory = Memory._from_type(memory_type, None if spare is None else size + spare)
-        memory.join(store)
-        context.add_memory(memory)
-    for expression in info.global_inits:
-        context.add_defined_global(evaluate(expression, context))
-        context.globals[-1].join(store)
-    for tableidx in range(info.imported_tables, len(info.tables)):
-        init = info.table_inits.get(tableidx)
-        table = TableCore(info.tables[tableidx], 0 if init is None else evaluate(init, context))
-        table.join(store)
-        context.add_table(table)
+    # 6. and 7. The instances that hold the values of globals, tables and element segments.
+    context.reserve()
     for tag_type in info.tags[info.imported_tags :]:
         context.add_tag(Tag._from_type(tag_type))
+    if context.blueprint.is_uneven:
+        _evaluate_all(context)
     return context
 
 
-def _reset_state(context: VMContext) -> None:
-    """Give what the instance defines the values of step 6 again."""
-    info = context.info
-    context.drop_segments()
-    if context.config.fuel is not None:
-        context.fuel = context.config.fuel
-    for memory in context.memories[info.imported_memories :]:
-        memory._reset()
-    cells = context.globals[info.imported_globals :]
-    for cell, expression in zip(cells, info.global_inits, strict=True):
-        cell.bits = evaluate(expression, context)
-    for tableidx in range(info.imported_tables, len(info.tables)):
-        init = info.table_inits.get(tableidx)
-        context.tables[tableidx].reset(0 if init is None else evaluate(init, context))
-
-
-def _spare_memory(types: Sequence[MemoryType], limit: int | None) -> int | None:
-    """By how much each of an instance's memories may grow under a limit for all of them."""
-    if limit is None or not types:
-        return None
-    spare = limit - sum(row.limits.minimum * row.page_size for row in types)
-    if spare < 0:
-        raise MemoryError(f"the module's memory is larger than the limit of {limit} bytes")
-    return spare // len(types)
+def _evaluate_all(context: VMContext) -> None:
+    """Values of globals (each sees those before it) and tables, where instances differ in them."""
+    blueprint, info = context.blueprint, context.info
+    for globalidx, expression in blueprint.globals:
+        context.define_global(globalidx, evaluate(expression, context))
+    for tableidx, plan in enumerate(blueprint.tables, info.imported_tables):
+        if plan.init is not None and (word := evaluate(plan.init, context)):
+            context.table(tableidx).write(0, [word] * plan.shape.size)
 
 
 def _bind(context: VMContext, wanted: object, item: Object, store: Store) -> None:
     if isinstance(item, Memory):
-        context.add_memory(item)
+        context.add_imported_memory(item)
     elif isinstance(item, Table):
-        context.add_table(item._core)
+        context.add_imported_table(item._core)
     elif isinstance(item, Tag):
         context.add_tag(item)
     else:
         context.add_imported_global(_cell_of(item, wanted, store))
 
 
-def _imported_functions(
-    context: VMContext, items: list[Function], store: Store
-) -> list[ImportedFunction]:
-    types = context.blueprint.host_types
-    targets = [item.target if isinstance(item, HostCallable) else None for item in items]
+def _bind_functions(context: VMContext, linkage: Linkage, store: Store) -> None:
+    types, targets = context.blueprint.host_types, linkage.targets
     runtime, state, overflow = _runtime(), store.state, store.overflow
-    hosts = runtime.host_functions(types, targets, state, overflow, context.config.host_calls)
-    found: list[ImportedFunction] = []
-    for index, item in enumerate(items):
-        if isinstance(item, HostCallable):
-            found.append(hosts[index])
-        elif isinstance(item, CFunction):
+    others: dict[int, ImportedFunction] = {}
+    for index, item in linkage.functions.items():
+        if isinstance(item, CFunction):
             code, keep = item.address, item.pointer
-            found.append(runtime.c_function(types.types[index], code, keep, state, overflow))
+            others[index] = runtime.c_function(types.types[index], code, keep, state, overflow)
         else:
-            found.append(wasm_import(item))
-    return found
+            others[index] = wasm_import(item)
+    hosts: HostFunctions | None = None
+    if len(others) < len(targets):
+        calls, slots = context.config.host_calls, context.import_slots
+        hosts = runtime.host_functions(types, targets, state, overflow, calls, slots)
+    context.set_functions(hosts, others)
+    context.publish_funcrefs()
 
 
 def _cell_of(item: Global | Value, wanted: object, store: Store) -> GlobalCell:
@@ -278,30 +248,21 @@ def _announce(context: VMContext, linkage: Linkage) -> None:
 
     It is the exported memory "memory", else the first one, else None. WASI needs this.
     """
-    binds = [
-        bind
-        for item in linkage.functions
-        if isinstance(item, HostCallable)
-        and (bind := getattr(item.target, "__wasm_bind__", None)) is not None
-    ]
-    if binds:
+    if linkage.binders:
         exported = context.blueprint.exports.get("memory")
         index = exported.index if exported is not None and exported.kind == "memory" else 0
-        memory = context.memories[index] if context.memories else None
-        for bind in binds:
+        memory = context.memory(index) if context.info.memories else None
+        for bind in linkage.binders:
             bind(memory)
 
 
 def _initialise(context: VMContext) -> None:
     """Steps 8 to 11: segments and the start function, in this order; what is done stays done."""
-    info = context.info
+    info, blueprint = context.info, context.blueprint
     # 9. Element segments.
-    for elemidx, segment in enumerate(info.elements):
-        if segment.mode != "declarative":  # elem.drop: an absent segment is an empty one
-            _place_elements(context, elemidx, segment)
+    for elemidx, segment, plan in blueprint.elements:
+        _place_elements(context, elemidx, segment, plan)
     # 10. Data segments.
-    for dataidx, payload in context.blueprint.passive:
-        context.set_data_segment(dataidx, payload)
     if not _place_all_data(context):
         for data in info.data:
             if data.offset is not None:
@@ -311,18 +272,19 @@ def _initialise(context: VMContext) -> None:
         function_at(context.funcref(info.start))()
 
 
-def _place_elements(context: VMContext, elemidx: int, segment: ElementSegment) -> None:
-    plan = context.blueprint.elements[elemidx]
+def _place_elements(
+    context: VMContext, elemidx: int, segment: ElementSegment, plan: ElementPlan
+) -> None:
     block: Block | None = None
     if segment.offset is None:
         block = Block(8 * plan.count)
         address = block.address
     else:
-        table = context.tables[segment.tableidx]
+        base, size = context.table_extent(segment.tableidx)
         start = evaluate(segment.offset, context)
-        if start + plan.count > table.size:
+        if start + plan.count > size:
             raise Trap(TrapCode.OUT_OF_BOUNDS_TABLE)
-        address = table.base + 8 * start
+        address = base + 8 * start
     plan.write(address, context.funcrefs)
     for index, item in plan.others:
         word = context.funcref(item) if isinstance(item, int) else evaluate(item, context)
@@ -336,30 +298,32 @@ def _place_all_data(context: VMContext) -> bool:
     plans = context.blueprint.data
     if plans is None:
         return False
-    if any(context.memories[memidx].size < plan.end for memidx, plan in plans.items()):
-        return False
+    if context.has_images:
+        return True
     for memidx, plan in plans.items():
-        plan.write(context.memories[memidx].base)
+        if context.memory_size(memidx) < plan.end:
+            return False
+    for memidx, plan in plans.items():
+        plan.write(context.memory_base(memidx), context.own_range(memidx))
     return True
 
 
 def _place_data(context: VMContext, data: DataSegment, start: int) -> None:
-    memory = context.memories[data.memidx]
-    if start + len(data.payload) > memory.size:
+    if start + len(data.payload) > context.memory_size(data.memidx):
         raise Trap(TrapCode.OUT_OF_BOUNDS_MEMORY)
-    ctypes.memmove(memory.base + start, data.payload, len(data.payload))
+    ctypes.memmove(context.memory_base(data.memidx) + start, data.payload, len(data.payload))
 
 
-def _exports_of(context: VMContext, hold: Hold) -> Exports:
-    def make(export: Export) -> Any:
-        if export.kind == "function":
-            return function_at(context.funcref(export.index))
-        if export.kind == "memory":
-            return context.memories[export.index]
-        if export.kind == "table":
-            return context.tables[export.index].handle(hold)
-        if export.kind == "global":
-            return context.globals[export.index].handle(hold)
-        return context.tags[export.index]
-
-    return Exports(context.blueprint.exports, make)
+def _export(hold: Hold, export: Export) -> Any:
+    """The object of an export."""
+    context = hold.member
+    assert isinstance(context, VMContext)
+    if export.kind == "function":
+        return function_at(context.funcref(export.index))
+    if export.kind == "memory":
+        return context.memory(export.index)
+    if export.kind == "table":
+        return context.table(export.index).handle(hold)
+    if export.kind == "global":
+        return context.global_cell(export.index).handle(hold)
+    return context.tags[export.index]

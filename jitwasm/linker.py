@@ -20,7 +20,7 @@ from jitwasm.globals import Global
 from jitwasm.memory import Memory
 from jitwasm.records import record
 from jitwasm.store import Linked, Member, Store
-from jitwasm.suspension import suspending
+from jitwasm.suspension import CO_COROUTINE, suspending
 from jitwasm.table import Table
 from jitwasm.tag import Tag
 from jitwasm.types import (
@@ -37,9 +37,8 @@ from jitwasm.types import (
 from jitwasm.values import is_reference, number_bits, ref_word
 
 __all__ = [
-    "Function",
-    "HostCallable",
     "Linkage",
+    "NativeFunction",
     "Object",
     "Value",
     "carries_references",
@@ -51,11 +50,13 @@ __all__ = [
 ]
 
 
-@record(frozen=True)
 class HostCallable:
     """A Python callable for a function import."""
 
-    target: Callable[..., object]
+    __slots__ = ("target",)
+
+    def __init__(self, target: Callable[..., object]) -> None:
+        self.target = target
 
 
 @record(frozen=True)
@@ -71,39 +72,51 @@ class Value:
         return number_bits(self.value, self.type)
 
 
-Function = FunctionAnchor | CFunction | HostCallable
+NativeFunction = FunctionAnchor | CFunction
 Object = Table | Memory | Global | Value | Tag
 
 
-Linkable = FunctionAnchor | CFunction | Object
+Linkable = NativeFunction | Object
 
 
 class Linkage:
     """What a module's imports get: each fits.
 
     Attributes:
-        functions: of the function imports, in order.
+        targets: of the function imports, in order: the Python callable, or None.
+        functions: what the others get, by index.
+        binders: callables among the targets that ask for the memory (`__wasm_bind__`), as methods.
         objects: the wanted type and what it gets, for all other imports, in order.
         linked: all but Python callables, which tie an instance to nothing.
     """
 
-    __slots__ = ("functions", "linked", "objects")
+    __slots__ = ("binders", "functions", "linked", "objects", "targets")
 
     def __init__(self) -> None:
-        self.functions: list[Function] = []
+        self.targets: list[Callable[..., object] | None] = []
+        self.functions: dict[int, NativeFunction] = {}
+        self.binders: list[Callable[[Memory | None], object]] = []
         self.objects: list[tuple[object, Object]] = []
         self.linked: list[Linkable] = []
 
-    def add(self, wanted: object, item: Function | Object) -> None:
+    def add(self, wanted: object, item: NativeFunction | HostCallable | Object) -> None:
         """The next import."""
         if isinstance(item, HostCallable):
-            self.functions.append(item)
+            bind = getattr(item.target, "__wasm_bind__", None)
+            if bind is not None:
+                self.binders.append(bind)
+            self.targets.append(item.target)
             return
         self.linked.append(item)
         if isinstance(item, (FunctionAnchor, CFunction)):
-            self.functions.append(item)
+            self.functions[len(self.targets)] = item
+            self.targets.append(None)
         else:
             self.objects.append((wanted, item))
+
+
+_NO_LINKAGE = Linkage()
+"""Of a module without imports. Nothing is ever added to it."""
 
 
 class _Missing:
@@ -126,18 +139,27 @@ def resolve(info: ModuleInfo, imports: object) -> Linkage:
         TypeError: `imports` is not a mapping or an object with attributes.
         LinkError: listing every import that is missing or does not match.
     """
-    if imports is not None and isinstance(imports, _NOT_A_NAMESPACE):
+    if type(imports) is not dict and isinstance(imports, _NOT_A_NAMESPACE):
         raise TypeError(f"imports must be a mapping of mappings, not {type(imports).__name__}")
     rows = info.imports
-    values = [_read(row, imports) for row in rows]
-    linkage = Linkage()
-    problems: list[str] = []
-    for number, value in enumerate(values):
-        wanted = rows[number].desc
+    if not rows:
+        return _NO_LINKAGE
+    values = _read_all(rows, imports)
+    linkage, problems = Linkage(), list[str]()
+    targets = linkage.targets
+    for row, value in zip(rows, values, strict=True):
+        wanted = row.desc
+        if (
+            type(value) is FunctionType
+            and type(wanted) is DefType
+            and not value.__dict__
+            and not value.__code__.co_flags & CO_COROUTINE
+        ):  # nearly always
+            targets.append(value)
+            continue
         checked = _CHECKS[type(wanted)](wanted, value)
         if isinstance(checked, _Mismatch):
-            row = rows[number]
-            problems.append(f"import #{number} {row.module!r} {row.name!r}: {checked}")
+            problems.append(f"import #{rows.index(row)} {row.module!r} {row.name!r}: {checked}")
         else:
             linkage.add(wanted, checked)
     if problems:
@@ -156,11 +178,16 @@ def _report(problems: list[str], total: int) -> str:
 _NOT_A_NAMESPACE = (str, bytes, bytearray, int, float, complex, Sequence, set, frozenset)
 
 
+def _read_all(rows: Sequence[Import], imports: object) -> list[object]:
+    if type(imports) is dict and all(type(space) is dict for space in imports.values()):
+        try:  # nearly always
+            return [imports[row.module][row.name] for row in rows]
+        except KeyError:
+            pass
+    return [_read(row, imports) for row in rows]
+
+
 def _read(row: Import, imports: object) -> object:
-    if type(imports) is dict:  # nearly always
-        namespace = imports.get(row.module)
-        if type(namespace) is dict:
-            return namespace[row.name] if row.name in namespace else _Missing("it is missing")
     if imports is None:
         return _Missing("no imports are given")
     namespace = _member(imports, row.module)
@@ -210,9 +237,7 @@ def _got(value: object) -> str:
     return f"an object of type {type(value).__name__}"
 
 
-def _check_function(wanted: DefType, value: object) -> Function | _Mismatch:
-    if type(value) is FunctionType and not value.__dict__:  # nearly always
-        return HostCallable(suspending(value))
+def _check_function(wanted: DefType, value: object) -> NativeFunction | HostCallable | _Mismatch:
     assert isinstance(wanted.comp, FuncType)
     anchor = anchor_of(value)
     if anchor is not None:
@@ -245,12 +270,12 @@ def _check_table(wanted: TableType, value: object) -> Object | _Mismatch:
 def _check_memory(wanted: MemoryType, value: object) -> Object | _Mismatch:
     if not isinstance(value, Memory):
         return _expected(wanted, value)
-    got = value.type
+    got = value.declared
     if (
         got.addr is not wanted.addr
         or got.shared != wanted.shared
         or got.page_size != wanted.page_size
-        or not got.limits.matches(wanted.limits)
+        or not (got.limits.matches(wanted.limits) or value.type.limits.matches(wanted.limits))
     ):
         return _expected(wanted, value)
     return value
@@ -286,7 +311,8 @@ def _check_tag(wanted: TagType, value: object) -> Object | _Mismatch:
     return value
 
 
-_CHECKS: dict[type, Callable[[Any, object], Function | Object | _Mismatch]] = {
+_Checked = NativeFunction | HostCallable | Object | _Mismatch
+_CHECKS: dict[type, Callable[[Any, object], _Checked]] = {
     DefType: _check_function,
     TableType: _check_table,
     MemoryType: _check_memory,
@@ -311,7 +337,7 @@ def join(resolved: Linkable, store: Store) -> None:
     if isinstance(resolved, (Table, Global)):
         if _linked(resolved) is not None:
             resolved._attach(store)
-    elif isinstance(resolved, Memory) and not resolved.type.shared:
+    elif isinstance(resolved, Memory) and not resolved.declared.shared:
         resolved.join(store)
 
 
@@ -320,7 +346,7 @@ def _linked(resolved: Linkable) -> Linked | None:
     if isinstance(resolved, Table):
         return resolved._core
     if isinstance(resolved, Memory):
-        return None if resolved.type.shared else resolved
+        return None if resolved.declared.shared else resolved
     if isinstance(resolved, Global):
         type_ = resolved.type
         return resolved._cell if type_.mutable or type_.value.is_ref else None

@@ -21,16 +21,18 @@ from jitwasm.abi import (
     MEMORY64_RESERVED,
     MEMORY_RECORD,
 )
-from jitwasm.backend.memmap import Reservation
+from jitwasm.backend.memmap import pages
 from jitwasm.backend.native import native
+from jitwasm.backend.ranges import RecycledRange
 from jitwasm.block import Block
 from jitwasm.bufferslot import install_buffer_slot
+from jitwasm.records import record
 from jitwasm.sealed import Unpicklable
 from jitwasm.store import Linked
 from jitwasm.types import I32, I64, Limits, MemoryType
 from jitwasm.values import integer
 
-__all__ = ["Memory"]
+__all__ = ["Memory", "MemoryShape", "shape_of"]
 
 _BASE, _BYTES, _MAXIMUM, _RESERVED_BYTES, _PAGE_SHIFT = (
     MEMORY_RECORD.offset[name] // 8
@@ -53,6 +55,50 @@ _FORMATS = {
 }
 
 
+@record(frozen=True)
+class MemoryShape:
+    """What is known of a memory before it is made, in bytes.
+
+    Attributes:
+        size: its initial size.
+        range: address space for it, the guard behind it included.
+        record: its MemoryRecord, but for the base.
+    """
+
+    size: int
+    range: int
+    record: array[int]
+
+    def reserve(self, image: int = 0) -> RecycledRange:
+        """The range for its contents, which may begin with an image, given by its number."""
+        return RecycledRange(self.range, pages(self.size), image)
+
+
+def shape_of(type_: MemoryType, most: int | None = None) -> MemoryShape:
+    """The shape of a memory of a validated type that grows to at most `most` bytes.
+
+    Raises:
+        MemoryError: it is beyond the implementation's limits.
+    """
+    reserved = _RESERVED[type_.addr]
+    size = type_.limits.minimum * type_.page_size
+    if size > reserved:
+        raise MemoryError(f"{type_} is beyond this implementation's {reserved >> 30} GiB")
+    maximum = reserved
+    if type_.limits.maximum is not None:
+        maximum = min(type_.limits.maximum * type_.page_size, reserved)
+    if type_.addr is I32:
+        maximum = max(min(maximum, MEMORY32_MOST), size)
+    if most is not None:
+        maximum = max(min(maximum, most // type_.page_size * type_.page_size), size)
+    words = array("Q", bytes(MEMORY_RECORD.size))
+    words[_BYTES] = size
+    words[_MAXIMUM] = maximum
+    words[_RESERVED_BYTES] = reserved
+    words[_PAGE_SHIFT] = type_.page_size.bit_length() - 1
+    return MemoryShape(size, pages(reserved + _GUARD[type_.addr]), words)
+
+
 class Memory(Unpicklable, Linked):
     """A linear memory: a growable array of bytes shared by WebAssembly and Python.
 
@@ -73,7 +119,7 @@ class Memory(Unpicklable, Linked):
         MemoryError: the host has no room.
     """
 
-    __slots__ = ("_address", "_declared", "_record", "_reservation", "_view")
+    __slots__ = ("_address", "_block", "_bytes", "_declared", "_reservation", "_view")
 
     def __init__(
         self,
@@ -89,49 +135,40 @@ class Memory(Unpicklable, Linked):
         limits = _checked_limits(initial, maximum, _MAX_PAGES[index])
         if shared and maximum is None:
             raise ValueError("a shared memory needs a maximum")
-        self._setup(MemoryType(limits, index, bool(shared)))
+        self._setup_new(MemoryType(limits, index, bool(shared)))
 
     @classmethod
-    def _from_type(cls, type_: MemoryType, most: int | None = None) -> Memory:
-        """A new memory of a validated type that grows to at most `most` bytes."""
+    def _from_type(cls, type_: MemoryType) -> Memory:
+        """A new memory of a validated type."""
         self = cls.__new__(cls)
-        self._setup(type_, most)
+        self._setup_new(type_)
         return self
 
-    def _setup(self, type_: MemoryType, most: int | None = None) -> None:
+    def _setup_new(self, type_: MemoryType) -> None:
+        shape = shape_of(type_)
+        reservation, block = shape.reserve(), Block(0, shape.record)
+        block.words[_BASE] = reservation.base
+        self._setup(type_, reservation, block, 0)
+
+    @classmethod
+    def _from_record(
+        cls, type_: MemoryType, reservation: RecycledRange, block: Block, record: int
+    ) -> Memory:
+        """The memory whose MemoryRecord begins at a word of a block; there must be one only."""
+        self = cls.__new__(cls)
+        self._setup(type_, reservation, block, record)
+        return self
+
+    def _setup(
+        self, type_: MemoryType, reservation: RecycledRange, block: Block, record: int
+    ) -> None:
         Linked.__init__(self)
         _use_native_methods()
         self._declared = type_
         self._view: memoryview | None = None
-        reserved = _RESERVED[type_.addr]
-        size = type_.limits.minimum * type_.page_size
-        if size > reserved:
-            raise MemoryError(f"{type_} is beyond this implementation's {reserved >> 30} GiB")
-        self._reservation = Reservation(reserved + _GUARD[type_.addr])
-        if size:
-            self._reservation.commit(0, size)
-        maximum = reserved
-        if type_.limits.maximum is not None:
-            maximum = min(type_.limits.maximum * type_.page_size, reserved)
-        if type_.addr is I32:
-            maximum = max(min(maximum, MEMORY32_MOST), size)
-        if most is not None:
-            maximum = max(min(maximum, most // type_.page_size * type_.page_size), size)
-        self._record = Block(MEMORY_RECORD.size)
-        words = self._record.words
-        words[_BASE] = self._reservation.base
-        words[_BYTES] = size
-        words[_MAXIMUM] = maximum
-        words[_RESERVED_BYTES] = reserved
-        words[_PAGE_SHIFT] = type_.page_size.bit_length() - 1
-        self._address = self._record.address
-
-    def _reset(self) -> None:
-        """Be as new: of the initial size, and without contents."""
-        size = self._declared.limits.minimum * self._declared.page_size
-        self._reservation.clear(self.size, size)
-        self._record.words[_BYTES] = size
-        self._view = None
+        self._reservation = reservation
+        self._block, self._bytes = block, record + _BYTES
+        self._address = block.address + 8 * record
 
     @property
     def base(self) -> int:
@@ -141,7 +178,12 @@ class Memory(Unpicklable, Linked):
     @property
     def record(self) -> int:
         """Address of the MemoryRecord (internal)."""
-        return self._record.address
+        return self._address
+
+    @property
+    def declared(self) -> MemoryType:
+        """Its type, with the size it had at first as minimum (internal)."""
+        return self._declared
 
     # Sizes.
 
@@ -155,7 +197,7 @@ class Memory(Unpicklable, Linked):
     @property
     def size(self) -> int:
         """Current size in bytes, as `len(mem)`."""
-        return self._record.words[_BYTES]
+        return self._block.words[self._bytes]
 
     @property
     def pages(self) -> int:
@@ -175,9 +217,9 @@ class Memory(Unpicklable, Linked):
             ValueError: it would exceed the maximum, or what the host can give.
         """
         delta = integer(pages, "pages")
-        old = -1
+        old, record = -1, self._block.address + 8 * (self._bytes - _BYTES)
         if 0 <= delta < 1 << 48:
-            old = native().memory_grow(self._record.address, delta)
+            old = native().memory_grow(record, delta)
         if old < 0:
             limit = self._declared.limits.maximum
             suffix = "" if limit is None else f" of at most {limit}"

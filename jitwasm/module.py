@@ -142,12 +142,13 @@ class ModuleParts:
 class CompiledModule:
     """A module that has been validated and compiled."""
 
-    __slots__ = ("__weakref__", "_alive", "_image", "_lock", "_parts")
+    __slots__ = ("__weakref__", "_alive", "_image", "_lock", "_parts", "blueprint")
 
     def __init__(self, parts: ModuleParts) -> None:
         self._parts = parts
         self._alive: weakref.WeakSet[InstanceCode] = weakref.WeakSet()  # if they are counted
         self._image: CodeImage | None = None
+        self.blueprint: object | None = None  # of blueprint.py; does not refer to the module
         self._lock = threading.Lock()
 
     @property

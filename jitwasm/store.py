@@ -22,6 +22,7 @@ import functools
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from jitwasm.abi import ENV, OVERFLOW_SLOT, OVERFLOW_SLOTS, STORE_STATE
 from jitwasm.backend.helpertable import helper_table
@@ -55,12 +56,15 @@ class References:
 class Member:
     """What owns environments: a context. A store only keeps it alive and finds it."""
 
-    __slots__ = ("__weakref__", "_hold", "environments")
+    __slots__ = ("__weakref__", "_hold")
 
     def __init__(self) -> None:
         self._hold: weakref.ref[Hold] | None = None
-        self.environments: list[int] = []
+
+    @property
+    def environments(self) -> Iterable[int]:
         """Addresses of environments that it owns and that no FuncRef leads to."""
+        return ()
 
     def hold(self, store: Store) -> Hold:
         """What public objects reached through this context keep; the same while any does."""
@@ -135,8 +139,7 @@ class Store:
     Attributes:
         members: contexts whose references may have escaped: alive as long as the store.
         contexts: owner of each environment by its address, not owning.
-        linked: memories, tables, … that belong here by their id, not owning.
-        boxes: of Python objects that travel as externref.
+        door: address of an environment through which Python enters.
     """
 
     __slots__ = (
@@ -146,27 +149,41 @@ class Store:
         "_most_boxes",
         "_most_unheld",
         "_overflow",
+        "_rare",
         "_state",
-        "boxes",
         "contexts",
-        "linked",
+        "door",
         "members",
     )
 
     def __init__(self) -> None:
         self._forward: Store | None = None
         self._state = state = Block(_DOOR + ENV.size)
-        state.words[_OBJECT] = id(self)
-        state.words[_HELPERS] = _helpers()
-        state.words[_DOOR_STORE] = state.address
+        words, address = state.words, state.address
+        words[_OBJECT] = id(self)
+        words[_HELPERS] = _helpers()
+        words[_DOOR_STORE] = address
+        self.door = address + _DOOR
         self._overflow: Block | None = None
-        self._absorbed: list[Block] = []  # states and overflow areas of stores merged into this
+        # States and overflow areas of stores merged into this.
+        self._absorbed: tuple[Block, ...] = ()
         self.members: set[Member] = set()
         self.contexts: WeakTable[Member] = WeakTable()
-        self.linked: WeakTable[Linked] = WeakTable()
-        self.boxes = BoxRegistry()
+        self._rare: dict[str, Any] = {}  # what few stores need, made when it is asked for
         self._most_boxes = _MIN_BOXES
         self._most_unheld = _MIN_UNHELD
+
+    @property
+    def linked(self) -> WeakTable[Linked]:
+        """Memories, tables, … that belong here by their id, not owning."""
+        found: WeakTable[Linked] | None = self._rare.get("linked")
+        return self._rare.setdefault("linked", WeakTable()) if found is None else found
+
+    @property
+    def boxes(self) -> BoxRegistry:
+        """Boxes of Python objects that travel as externref."""
+        found: BoxRegistry | None = self._rare.get("boxes")
+        return self._rare.setdefault("boxes", BoxRegistry()) if found is None else found
 
     @staticmethod
     def of_environment(address: int) -> Store:
@@ -207,11 +224,6 @@ class Store:
         for address, owner in self.contexts.items():
             yield address
             yield from owner.environments
-
-    @property
-    def door(self) -> int:
-        """Address of an environment through which Python enters."""
-        return self._state.address + _DOOR
 
     @contextmanager
     def entered(self) -> Iterator[None]:
@@ -298,9 +310,9 @@ class Store:
             linked._store_ref = weakref.ref(self)
         self.linked.update(gone.linked)
         self.boxes.absorb(gone.boxes)
-        self._absorbed += [gone._state, *gone._absorbed]
+        self._absorbed += (gone._state, *gone._absorbed)
         if gone._overflow is not None:
-            self._absorbed.append(gone._overflow)
+            self._absorbed += (gone._overflow,)
 
 
 @functools.cache

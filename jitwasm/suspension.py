@@ -10,9 +10,9 @@ from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from typing import Any, Protocol
 
-__all__ = ["CURRENT", "PromisedCall", "suspending"]
+__all__ = ["CO_COROUTINE", "CURRENT", "PromisedCall", "suspending"]
 
-_CO_COROUTINE = 0x80
+CO_COROUTINE = 0x80
 """`inspect.CO_COROUTINE`; importing inspect would take longer than all of linking."""
 
 
@@ -30,7 +30,7 @@ CURRENT: ContextVar[PromisedCall] = ContextVar("jitwasm.promising")
 def suspending(target: Callable[..., Any]) -> Callable[..., Any]:
     """What is linked for an import: an `async def` function is made one that waits."""
     code = getattr(getattr(target, "__func__", target), "__code__", None)
-    if code is None or not code.co_flags & _CO_COROUTINE:
+    if code is None or not code.co_flags & CO_COROUTINE:
         return target
 
     @functools.wraps(target)

@@ -14,16 +14,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from jitwasm.abi import TABLE_RECORD
-from jitwasm.backend.memmap import Reservation
+from jitwasm.backend.memmap import pages
 from jitwasm.backend.native import native
+from jitwasm.backend.ranges import RecycledRange
 from jitwasm.block import Block, read_word, write_word
 from jitwasm.collector import collect_if_due
+from jitwasm.records import record
 from jitwasm.sealed import Unpicklable
 from jitwasm.store import Hold, Linked, References, Store
 from jitwasm.types import I32, I64, Limits, RefType, TableType, ValType
 from jitwasm.values import integer, is_function_heap, parse_ref_type, ref_object, ref_word
 
-__all__ = ["Table", "TableCore"]
+__all__ = ["Table", "TableCore", "TableShape", "table_shape_of"]
 
 TABLE_LIMIT = 10_000_000
 """Elements any table may have (JavaScript API: "Implementation-defined Limits")."""
@@ -31,10 +33,50 @@ TABLE_LIMIT = 10_000_000
 _FEW = 4096
 """Elements that lie beside the record: a mapping of their own would take several times longer."""
 
-_SIZE = TABLE_RECORD.offset["size"] // 8
-_RECORD_WORDS = TABLE_RECORD.size // 8
+_BASE, _SIZE = (TABLE_RECORD.offset[name] // 8 for name in ("base", "size"))
 assert tuple(TABLE_RECORD.offset) == ("base", "size", "maximum", "reserved")
 _MAX_LENGTH = {I32: (1 << 32) - 1, I64: (1 << 64) - 1}
+
+
+@record(frozen=True)
+class TableShape:
+    """What is known of a table before it is made.
+
+    Attributes:
+        size: its initial size, in elements.
+        maximum: elements it can really grow to.
+        range: bytes of address space for the elements; 0: they lie behind the record.
+        record: its TableRecord, but for the base.
+    """
+
+    size: int
+    maximum: int
+    range: int
+    record: array[int]
+
+    @property
+    def is_small(self) -> bool:
+        return self.range == 0
+
+    def reserve(self) -> RecycledRange:
+        """The range for the elements of a table that is not small."""
+        return RecycledRange(self.range, pages(8 * self.size))
+
+
+def table_shape_of(type_: TableType) -> TableShape:
+    """The shape of a table of a validated type.
+
+    Raises:
+        MemoryError: it is beyond the implementation's limits.
+    """
+    limits = type_.limits
+    if limits.minimum > TABLE_LIMIT:
+        raise MemoryError(f"a table of {limits.minimum} elements: the limit is {TABLE_LIMIT}")
+    maximum = min(TABLE_LIMIT if limits.maximum is None else limits.maximum, TABLE_LIMIT)
+    reserved = 0 if maximum <= _FEW else pages(8 * maximum)
+    return TableShape(
+        limits.minimum, maximum, reserved, array("Q", (0, limits.minimum, maximum, reserved))
+    )
 
 
 class TableCore(Linked):
@@ -42,40 +84,55 @@ class TableCore(Linked):
 
     Attributes:
         declared: its type as declared.
-        record: the TableRecord.
+        record: address of the TableRecord.
         base: address of element 0, which never moves.
         maximum: elements it can really grow to.
     """
 
-    __slots__ = ("_handle", "_reservation", "base", "declared", "maximum", "record")
+    __slots__ = (
+        "_block",
+        "_handle",
+        "_reservation",
+        "_size",
+        "base",
+        "declared",
+        "maximum",
+        "record",
+    )
 
-    def __init__(self, type_: TableType, fill: int = 0) -> None:
+    def __init__(
+        self,
+        type_: TableType,
+        shape: TableShape,
+        block: Block,
+        record: int,
+        reservation: RecycledRange | None,
+    ) -> None:
+        """The table whose TableRecord begins at a word of a block; there must be one only."""
         super().__init__()
-        limits = type_.limits
-        if limits.minimum > TABLE_LIMIT:
-            raise MemoryError(f"a table of {limits.minimum} elements: the limit is {TABLE_LIMIT}")
         self.declared = type_
         self._handle: weakref.ref[Table] | None = None
-        self.maximum = min(TABLE_LIMIT if limits.maximum is None else limits.maximum, TABLE_LIMIT)
-        self._reservation: Reservation | None = None
-        if self.maximum <= _FEW:
-            self.record = Block(TABLE_RECORD.size + 8 * self.maximum)
-            self.base = self.record.address + TABLE_RECORD.size
-        else:
-            self._reservation = Reservation(8 * self.maximum)
-            self._reservation.commit(0, 8 * limits.minimum)
-            self.record = Block(TABLE_RECORD.size)
-            self.base = self._reservation.base
-        reserved = 0 if self._reservation is None else self._reservation.reserved
-        self.record.words[:_RECORD_WORDS] = memoryview(
-            array("Q", (self.base, limits.minimum, self.maximum, reserved))
-        )
-        if fill:
-            self.write(0, [fill] * limits.minimum)
+        self.maximum = shape.maximum
+        self._reservation = reservation
+        self._block, self._size = block, record + _SIZE
+        self.record = block.address + 8 * record
+        self.base = block.words[record]
+
+    @classmethod
+    def new(cls, type_: TableType) -> TableCore:
+        """A table in memory of its own."""
+        shape = table_shape_of(type_)
+        words = shape.record[:]
+        if shape.is_small:
+            words.extend([0] * shape.maximum)
+        block, reservation = Block(0, words), None if shape.is_small else shape.reserve()
+        base = block.address + TABLE_RECORD.size if reservation is None else reservation.base
+        block.words[_BASE] = base
+        return cls(type_, shape, block, 0, reservation)
 
     @property
     def size(self) -> int:
-        return self.record.words[_SIZE]
+        return self._block.words[self._size]
 
     @property
     def type(self) -> TableType:
@@ -97,7 +154,7 @@ class TableCore(Linked):
     def reset(self, fill: int = 0) -> None:
         """Be as new: of the initial size, with `fill` everywhere."""
         ctypes.memset(self.base, 0, 8 * self.size)
-        self.record.words[_SIZE] = minimum = self.declared.limits.minimum
+        self._block.words[self._size] = minimum = self.declared.limits.minimum
         if fill:
             self.write(0, [fill] * minimum)
 
@@ -155,7 +212,7 @@ class Table(Unpicklable):
         index = I32 if address == "i32" else I64
         limits = _checked_limits(initial, maximum, _MAX_LENGTH[index])
         self._hold: Hold | None = None
-        self._core = TableCore(TableType(limits, type_, index))
+        self._core = TableCore.new(TableType(limits, type_, index))
         self._core._handle = weakref.ref(self)
         if init is not None or not type_.nullable:
             with self._references() as store:
@@ -236,7 +293,7 @@ class Table(Unpicklable):
         with self._references() as store:
             word = ref_word(value, self.element, store)
             if 0 <= delta <= TABLE_LIMIT:
-                old = native().table_grow(self._core.record.address, delta, word)
+                old = native().table_grow(self._core.record, delta, word)
         if old < 0:
             limits = f"of {len(self)} elements, at most {self._core.maximum},"
             raise ValueError(f"cannot grow a table {limits} by {delta}")

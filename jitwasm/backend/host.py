@@ -83,54 +83,47 @@ class HostTypes:
             self.places.setdefault(type_, []).append(index)
         self._words[_SIGNATURE::_STRIDE] = array("Q", map(signature_of, self.types))
 
-    def words(self, store_state: int, overflow: int, owner: int) -> array[int]:
-        """The HostEnvs of one instance's, without what they lead to."""
-        words, count = self._words[:], len(self.types)
-        for first, value in ((_STORE, store_state), (_OVERFLOW, overflow), (_OWNER, owner)):
-            words[first::_STRIDE] = array("Q", (value,)) * count
-        return words
+    def words(self) -> array[int]:
+        """The HostEnvs of one instance's, with what those of all have in common."""
+        return self._words[:]
 
 
 class HostFunctions:
-    """Python functions that one instance imports: their HostEnvs lie side by side.
+    """Python functions that one instance imports: their HostEnvs lie side by side, from an address
+    on.
 
     An instance of a program has dozens, and making each by itself would take longer than all the
     rest of instantiation.
     """
 
-    __slots__ = ("__weakref__", "_code", "_env", "_memory", "targets", "types")
+    __slots__ = ("__weakref__", "_code", "_memory", "address", "targets", "types")
 
-    def __init__(
-        self,
-        types: HostTypes,
-        targets: Sequence[object],
-        code: int,
-        store_state: int,
-        overflow: int,
-    ) -> None:
-        """
+    def __init__(self, types: HostTypes, targets: list[Any], code: int) -> None:
+        """What differs between instances is to be filled in.
+
         Args:
             types: what they are.
-            targets: the callables; None where it is not for us to be called.
+            targets: the callables; None where it is not for us to be called. Not to be changed.
             code: address of what jumps to `HostEnv.scratch`.
-            store_state, overflow: of the store they belong to.
         """
         self.types, self.targets, self._code = types, targets, code
-        words = types.words(store_state, overflow, id(self))
-        words[_TARGET::_STRIDE] = array("Q", map(id, targets))
-        self._memory = words  # never resized, so it never moves
-        self._env = words.buffer_info()[0]
+        self._memory = words = types.words()  # never resized, so it never moves
+        self.address = words.buffer_info()[0]
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def __getitem__(self, index: int) -> HostFunction:
-        env = self._env + HOST_ENV.size * index
+        env = self.address + HOST_ENV.size * index
         return HostFunction(self.types.types[index], self.targets[index], self._code, env, self)
+
+    def environments(self) -> range:
+        """Addresses of their HostEnvs."""
+        return range(self.address, self.address + HOST_ENV.size * len(self.targets), HOST_ENV.size)
 
     def at(self, env: int) -> HostFunction:
         """The one with its environment at an address."""
-        return self[(env - self._env) // HOST_ENV.size]
+        return self[(env - self.address) // HOST_ENV.size]
 
     def switch_all(self, codes: array[int]) -> None:
         """Let their code lead to these addresses from now on. Nothing runs them yet."""

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import os
 import weakref
 from collections.abc import Sequence
 
 from jitwasm.backend import libc
 from jitwasm.backend.libc import PAGE_SIZE
+from jitwasm.backend.native import native
 
-__all__ = ["MemoryImage"]
+__all__ = ["MemoryImage", "runs_of"]
 
 _GAP = 16 * PAGE_SIZE
 """Zeros between segments that are mapped along rather than left out."""
+_numbers = itertools.count(1)
 _MAX_RUNS = 8
 """Mappings of one image: with more of them copying is cheaper."""
 # Of <linux/fcntl.h>; Python 3.10 does not have all of them.
@@ -30,6 +33,7 @@ class MemoryImage:
 
     Attributes:
         end: bytes that the memory must have.
+        number: its own for ever, from 1 on.
     """
 
     def __init__(self, segments: Sequence[tuple[int, bytes]]) -> None:
@@ -37,16 +41,17 @@ class MemoryImage:
 
         Raises:
             OSError: the system refuses.
-            ValueError: they are too scattered.
+            ValueError: they are too scattered, or there is nothing in them.
         """
-        self._runs = _runs_of(segments)
-        if len(self._runs) > _MAX_RUNS:
-            raise ValueError("too scattered")
+        self._runs = runs_of(segments, _GAP)
+        if not 0 < len(self._runs) <= _MAX_RUNS:
+            raise ValueError(f"an image of {len(self._runs)} pieces")
         self.end = max(offset + len(data) for offset, data in segments)
+        self.number = next(_numbers)
         self._file = os.memfd_create("jitwasm-memory", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         status = os.fstat(self._file)
         self._identity = status.st_dev, status.st_ino
-        weakref.finalize(self, _close, self._file, self._identity)
+        weakref.finalize(self, _close, self._file, self._identity, self.number)
         base = self._runs[0][0]
         for offset, data in segments:
             view = memoryview(data)
@@ -68,12 +73,12 @@ class MemoryImage:
             libc.map_file(memory + start, end - start, self._file, start - base)
 
 
-def _runs_of(segments: Sequence[tuple[int, bytes]]) -> list[tuple[int, int]]:
-    """Ranges of whole pages that hold all segments."""
+def runs_of(segments: Sequence[tuple[int, bytes]], gap: int = 0) -> list[tuple[int, int]]:
+    """Ranges of whole pages that hold all segments, with at least `gap` bytes between them."""
     runs: list[tuple[int, int]] = []
     for start, end in sorted((offset, offset + len(data)) for offset, data in segments if data):
         first, last = start // PAGE_SIZE * PAGE_SIZE, -(-end // PAGE_SIZE) * PAGE_SIZE
-        if runs and first <= runs[-1][1] + _GAP:
+        if runs and first <= runs[-1][1] + gap:
             runs[-1] = runs[-1][0], max(runs[-1][1], last)
         else:
             runs.append((first, last))
@@ -88,7 +93,8 @@ def _is_file(file: int, identity: tuple[int, int]) -> bool:
     return (status.st_dev, status.st_ino) == identity
 
 
-def _close(file: int, identity: tuple[int, int]) -> None:
+def _close(file: int, identity: tuple[int, int], number: int) -> None:
+    native().drop_image(number)
     if _is_file(file, identity):  # else the number is another's now
         with contextlib.suppress(OSError):
             os.close(file)

@@ -13,12 +13,17 @@ from typing import Any
 
 from jitwasm.backend import libc
 
-__all__ = ["PAGE_SIZE", "Reservation"]
+__all__ = ["PAGE_SIZE", "Range", "Reservation", "pages"]
 
 PAGE_SIZE = libc.PAGE_SIZE
 
 
-class Reservation:
+def pages(size: int) -> int:
+    """A number of bytes, rounded up to whole pages."""
+    return -(-size // PAGE_SIZE) * PAGE_SIZE
+
+
+class Range:
     """One reserved range.
 
     Attributes:
@@ -26,18 +31,10 @@ class Reservation:
         reserved: bytes of address space, a multiple of the page size.
     """
 
-    def __init__(self, reserved: int) -> None:
-        """Reserve `reserved` bytes, rounded up to pages; none is accessible yet.
+    __slots__ = ("__weakref__", "base", "reserved")
 
-        Raises:
-            MemoryError: the address space, or a limit set on it, is exhausted.
-        """
-        if reserved <= 0:
-            raise ValueError("a reservation has at least one byte")
-        self.reserved = -(-reserved // PAGE_SIZE) * PAGE_SIZE
-        # A mmap object unmaps without running Python code, at whatever moment it goes.
-        self._map = libc.map_reserve(self.reserved)
-        self.base = libc.address_of(self._map)
+    base: int
+    reserved: int
 
     def commit(self, offset: int, size: int) -> None:
         """Make the pages of [offset, offset + size) readable and writable; new ones are zero.
@@ -75,6 +72,25 @@ class Reservation:
         window = _window_type(self.reserved).from_address(self.base)
         window.reservation = self
         return memoryview(window).cast("B")[offset : offset + size]
+
+
+class Reservation(Range):
+    """A range that goes back to the system as soon as it is given up."""
+
+    __slots__ = ("_map",)
+
+    def __init__(self, reserved: int) -> None:
+        """Reserve `reserved` bytes, rounded up to pages; none is accessible yet.
+
+        Raises:
+            MemoryError: the address space, or a limit set on it, is exhausted.
+        """
+        if reserved <= 0:
+            raise ValueError("a reservation has at least one byte")
+        self.reserved = pages(reserved)
+        # A mmap object unmaps without running Python code, at whatever moment it goes.
+        self._map = libc.map_reserve(self.reserved)
+        self.base = libc.address_of(self._map)
 
     @property
     def closed(self) -> bool:

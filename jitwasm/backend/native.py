@@ -161,6 +161,15 @@ class NativeRuntime:
         """A function of the runtime, to be called with the GIL; it may raise."""
         return ctypes.PYFUNCTYPE(result, *parameters)(self._space.symbol(symbol))
 
+    def _builtin(self, symbol: str) -> Callable[..., Any]:
+        """The same as a builtin, which takes a tenth of the time: its code takes what builtins
+        take, and relies on getting the arguments it wants."""
+        name = symbol.removeprefix("jw_")
+        definition = cpython.MethodDefinition(name, self._space.symbol(symbol), "")
+        self._keep.append(definition)
+        function: Callable[..., Any] = cpython.new_function(definition, None, "jitwasm")
+        return function
+
     @functools.cached_property
     def check_handlers(self) -> Callable[[], None]:
         """Put our signal handlers on top of others that were installed since."""
@@ -281,10 +290,11 @@ class NativeRuntime:
     def host_functions(
         self,
         types: HostTypes,
-        targets: Sequence[Callable[..., Any] | None],
+        targets: list[Callable[..., Any] | None],
         store_state: int,
         overflow: int,
         host_calls: str = "fast",
+        slots: int = 0,
     ) -> HostFunctions:
         """Make Python callables callable from wasm code.
 
@@ -294,14 +304,22 @@ class NativeRuntime:
                 None where there is none: that one must not be called.
             store_state, overflow: of the store they belong to.
             host_calls: "fast" or "ctypes" (`Config.host_calls`).
+            slots: where code and environment of each are to be stored, too.
         """
         jump = self._space.symbol("jw_host_jump")
-        functions = HostFunctions(types, targets, jump, store_state, overflow)
+        functions = HostFunctions(types, targets, jump)
+        self._fill_hosts(
+            functions.address, targets, store_state, overflow, id(functions), jump, slots
+        )
         if host_calls == "fast":
             self._adapters.attach_imports(functions)
         else:
             functions.switch_all(array("Q", [self._space.symbol("jw_host_ctypes")]) * len(targets))
         return functions
+
+    @functools.cached_property
+    def _fill_hosts(self) -> Callable[[int, list[Any], int, int, int, int, int], None]:
+        return self._builtin("jw_fill_hosts")
 
     def c_function(
         self, type: FuncType, address: int, keep: object, store_state: int, overflow: int
@@ -362,12 +380,12 @@ class NativeRuntime:
         Waits, without the GIL, while another thread is inside. Raises RuntimeError where that
         would never end, and what a signal handler raises meanwhile.
         """
-        return self._function("jw_python_enters", None, ctypes.c_void_p)
+        return self._builtin("jw_python_enters")
 
     @functools.cached_property
     def leave_store(self) -> Callable[[int], None]:
         """Leave what `enter_store` entered."""
-        return self._function("jw_store_leave", None, ctypes.c_void_p)
+        return self._builtin("jw_python_leaves")
 
     @functools.cached_property
     def memory_grow(self) -> Callable[[int, int], int]:
@@ -417,16 +435,39 @@ class NativeRuntime:
     @functools.cached_property
     def relocate(self) -> Callable[[int, int, int, int], None]:
         """(words, places, count, base): add `base` to the words at `count` places (u32)."""
-        return self._function(
-            "jw_relocate", None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint64
-        )
+        return self._builtin("jw_relocate_words")
 
     @functools.cached_property
-    def copy_segments(self) -> Callable[[int, int, int], None]:
-        """(memory, rows, count): copy bytes, by rows of (offset, address, size), all u64."""
-        return self._function(
-            "jw_copy_segments", None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint64
-        )
+    def copy_segments(self) -> Callable[[int, int, int, int, int], None]:
+        """(memory, rows, count, runs, run count): copy bytes, by rows of (offset, address, size).
+
+        A run is (offset, size) of pages that will all be written to. Everything is u64.
+        """
+        return self._builtin("jw_place_segments")
+
+    @functools.cached_property
+    def copy(self) -> Callable[[int, int, int], None]:
+        """(to, from, size): copy bytes."""
+        return self._builtin("jw_copy_bytes")
+
+    @functools.cached_property
+    def reserve(self) -> Callable[[int, int, int], tuple[object, int] | int]:
+        """(bytes, bytes accessible at first, image): a range of address space (reservations.ll).
+
+        Gives what owns it, and its address, 1 more if the image is mapped there; or an error
+        number. Sizes are of whole pages. The image is a number, 0 for none.
+        """
+        return self._builtin("jw_reserve")
+
+    @functools.cached_property
+    def set_image(self) -> Callable[[object, int], None]:
+        """(owner of a range, image): what is mapped there; -1: never use the range again."""
+        return self._builtin("jw_set_image")
+
+    @functools.cached_property
+    def drop_image(self) -> Callable[[int], None]:
+        """(image): nobody will reserve a range for it again."""
+        return self._builtin("jw_drop_image")
 
     @functools.cached_property
     def set_deadline(self) -> Callable[[int], int]:

@@ -40,7 +40,7 @@ def stand_in(wanted: ImportDescriptor) -> object:
     if isinstance(type_, FuncType):
         return zeros(type_)
     if isinstance(type_, MemoryType):
-        return Memory._from_type(type_, None)
+        return Memory._from_type(type_)
     if isinstance(type_, TableType):
         return Table(str(type_.element), type_.limits.minimum, type_.limits.maximum)
     if isinstance(type_, GlobalType):

@@ -32,6 +32,7 @@ _PARTS = {
         "parking.ll",
         "ticks.ll",
         "instances.ll",
+        "reservations.ll",
         "entry.s",
     ),
     "conversions": ("conversions.ll", "values.ll"),

@@ -113,22 +113,34 @@ give_up:
   ret i32 -1
 }
 
-; The same for Python code that must be alone in a store; an exception says that it is not inside.
-define void @jw_python_enters(ptr %env) {
+; The same for Python code that must be alone in a store: builtins that take the environment's address.
+define ptr @jw_python_enters(ptr %self, ptr %args, i64 %n) {
 entry:
+  %env = call ptr @jw_pointer_argument(ptr %args, i64 0)
   %ts.0 = call ptr @jw_thread()
   %new = icmp eq ptr %ts.0, null
   br i1 %new, label %init, label %known
 init:
   %ts.1 = call ptr @jw_thread_init()
   %failed = icmp eq ptr %ts.1, null
-  br i1 %failed, label %done, label %known
+  br i1 %failed, label %fail, label %known
 known:
   %ts = phi ptr [ %ts.0, %entry ], [ %ts.1, %init ]
   %rc = call i32 @jw_store_enter(ptr %env, ptr %ts)
-  br label %done
-done:
-  ret void
+  %refused = icmp ne i32 %rc, 0
+  br i1 %refused, label %fail, label %inside
+inside:
+  %none = call ptr @jw_none()
+  ret ptr %none
+fail:
+  ret ptr null
+}
+
+define ptr @jw_python_leaves(ptr %self, ptr %args, i64 %n) {
+  %env = call ptr @jw_pointer_argument(ptr %args, i64 0)
+  call void @jw_store_leave(ptr %env)
+  %none = call ptr @jw_none()
+  ret ptr %none
 }
 
 @jw_idle_format = text "O"
