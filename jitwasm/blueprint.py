@@ -78,6 +78,7 @@ class Blueprint:
         pointers: which words are such pointers.
         state: ranges of words that running code changes, and that a reset copies again.
         state_pointers: those of `pointers` that lie there.
+        codes: which word is the first slot of a defined function.
         funcrefs: offset of the FuncRefs.
         positions: place in the FuncRefs of each defined function that outside code may name.
         imported: declared functions that are imports: each instance finds their FuncRefs.
@@ -96,6 +97,7 @@ class Blueprint:
     pointers: array[int]
     state: tuple[tuple[int, int], ...]
     state_pointers: array[int]
+    codes: int
     funcrefs: int
     positions: dict[int, int]
     imported: tuple[int, ...]
@@ -175,6 +177,7 @@ class _Builder:
             array("I", self._pointers),
             state,
             array("I", changing),
+            layout.function_slot(info.imported_functions) // 8,
             self._funcrefs,
             self._positions,
             tuple(i for i in info.declared_functions if i not in self._positions),

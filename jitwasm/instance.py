@@ -162,6 +162,8 @@ def _join_stores(linkage: Linkage) -> Store:
 
 def _fitting(module: CompiledModule, linkage: Linkage) -> CompiledModule:
     """The module, compiled so that its code may use the memory that it imports."""
+    if not linkage.objects:
+        return module
     memory = next((item for _, item in linkage.objects if isinstance(item, Memory)), None)
     if memory is None or memory.declared.addr is not I32 or memory.size <= MEMORY32_MOST:
         return module

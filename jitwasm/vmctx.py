@@ -125,7 +125,7 @@ class VMContext(FunctionSpace):
 
     def set_code(self, codes: array[int]) -> None:
         """Use this code for the defined functions, in order."""
-        first = self.info.layout.function_slot(self.info.imported_functions) // 8
+        first = self.blueprint.codes
         self._block.words[first : first + len(codes)] = codes
 
     @property

@@ -186,14 +186,15 @@ def run(code: str) -> str:
     return done.stdout
 
 
-def test_where_address_space_is_limited_none_is_kept() -> None:
-    code = """
+@pytest.mark.parametrize("limit", ["RLIMIT_AS", "RLIMIT_DATA"])
+def test_where_address_space_is_limited_none_is_kept(limit: str) -> None:
+    code = f"""
         import resource
         from jitwasm.backend.ranges import RecycledRange
         from tests.backend.test_memmap import mapped
         base = RecycledRange(1 << 30, 4096).base
         print(mapped(base), RecycledRange(1 << 30, 4096).base == base)
-        resource.setrlimit(resource.RLIMIT_AS, (1 << 40, resource.RLIM_INFINITY))
+        resource.setrlimit(resource.{limit}, (1 << 40, resource.RLIM_INFINITY))
         base = RecycledRange(1 << 30, 4096).base
         print(mapped(base))
     """
@@ -217,6 +218,24 @@ def test_kept_ranges_make_room_for_another() -> None:
     assert (
         run(code) == f"cannot reserve {300 << 30} bytes of address space: Cannot allocate memory\n"
     )
+
+
+def test_kept_ranges_make_room_for_writable_pages() -> None:
+    code = """
+        import re, resource
+        from jitwasm.backend.ranges import RecycledRange
+        held = [RecycledRange(1 << 30, 64 << 20) for _ in range(8)]
+        del held
+        data = int(re.search(r"VmData:\\s*(\\d+)", open("/proc/self/status").read())[1]) << 10
+        resource.setrlimit(resource.RLIMIT_DATA, (data + (16 << 20), resource.RLIM_INFINITY))
+        held = [RecycledRange(1 << 30, 128 << 20)]
+        held.append(RecycledRange(2 << 30, 128 << 20))
+        try:
+            RecycledRange(2 << 30, 500 << 20)
+        except MemoryError:
+            print("full")
+    """
+    assert run(code) == "full\n"
 
 
 def test_a_forked_child_uses_its_own_copy_of_kept_ranges() -> None:

@@ -4,7 +4,7 @@
 ; takes several times longer than the rest of making an instance. So the ranges that were given up
 ; last are kept, up to eight of them: their pages go back to the system at once, and all but the first
 ; bytes is made inaccessible again, whatever was done to them. They are taken and given back with the
-; GIL held. Where address space is limited none is kept.
+; GIL held. Where address space, or how much of it may be writable, is limited none is kept.
 ;
 ; A range belongs to a capsule, so that it is given up without running Python code, at whatever moment
 ; that is. The capsule's pointer is a block of four words: base, bytes reserved, how many of them are
@@ -33,17 +33,15 @@ find:
 fit:
   %old = call i64 @jw_range_word(ptr %block, i64 2)
   %rc.fit = call i64 @jw_fit_range(ptr %block, i64 %old, i64 %size)
-  br label %made
+  %fitted = icmp eq i64 %rc.fit, 0
+  br i1 %fitted, label %wrap, label %map
 map:
   %rc.map = call i64 @jw_map_range(ptr %block, i64 %reserved, i64 %size)
-  br label %made
-made:
-  %rc = phi i64 [ %rc.fit, %fit ], [ %rc.map, %map ]
-  %refused = icmp ne i64 %rc, 0
+  %refused = icmp ne i64 %rc.map, 0
   br i1 %refused, label %failed, label %wrap
 failed:
   call void @free(ptr %block)
-  %error = sub i64 0, %rc
+  %error = sub i64 0, %rc.map
   %number = call ptr @PyLong_FromLongLong(i64 %error)
   ret ptr %number
 wrap:
@@ -225,7 +223,8 @@ again:
   %failed = icmp eq ptr %base, inttoptr (i64 -1 to ptr)
   br i1 %failed, label %release, label %mapped
 release:
-  ; Ranges that are kept may be what is in the way. ENOMEM is what mmap says where there is no room.
+  ; Ranges that are kept may be what is in the way. ENOMEM is what mmap and mprotect say where there
+  ; is no room.
   %count = load i64, ptr @jw_free_count
   %none = icmp eq i64 %count, 0
   br i1 %none, label %refused, label %drop
@@ -242,7 +241,10 @@ mapped:
   %image.p = getelementptr i8, ptr %block, i64 24
   store i64 0, ptr %image.p
   %rc = call i64 @jw_fit_range(ptr %block, i64 0, i64 %size)
-  ret i64 %rc
+  %refused.size = icmp ne i64 %rc, 0
+  br i1 %refused.size, label %release, label %done
+done:
+  ret i64 0
 }
 
 ; Give a range back to the system.
@@ -259,10 +261,22 @@ define i64 @jw_system(i64 %number, i64 %a, i64 %b, i64 %c) {
   ret i64 %rc
 }
 
+; Whether there is a limit to a resource.
+define i1 @jw_is_limited(i64 %resource) {
+  %limit = alloca [2 x i64]
+  %address = ptrtoint ptr %limit to i64
+  ; getrlimit
+  %rc = call i64 @jw_system(i64 97, i64 %resource, i64 %address, i64 0)
+  %soft = load i64, ptr %limit
+  %limited = icmp ne i64 %soft, -1
+  %unknown = icmp ne i64 %rc, 0
+  %either = or i1 %limited, %unknown
+  ret i1 %either
+}
+
 ; The capsule goes: its range is kept, empty, or given back.
 define void @jw_drop_range(ptr %capsule) {
 entry:
-  %limit = alloca [2 x i64]
   %oldest = alloca [4 x i64]
   %block = call ptr @PyCapsule_GetPointer(ptr %capsule, ptr @jw_range_name)
   %size = call i64 @jw_range_word(ptr %block, i64 2)
@@ -270,13 +284,9 @@ entry:
   %forsaken = icmp eq i64 %image, -1
   br i1 %forsaken, label %unmap, label %ask
 ask:
-  ; getrlimit(RLIMIT_AS)
-  %limit.word = ptrtoint ptr %limit to i64
-  %rc.limit = call i64 @jw_system(i64 97, i64 9, i64 %limit.word, i64 0)
-  %address_space = load i64, ptr %limit
-  %limited = icmp ne i64 %address_space, -1
-  %unknown = icmp ne i64 %rc.limit, 0
-  %tight = or i1 %limited, %unknown
+  %space = call i1 @jw_is_limited(i64 9)  ; RLIMIT_AS
+  %data = call i1 @jw_is_limited(i64 2)  ; RLIMIT_DATA
+  %tight = or i1 %space, %data
   br i1 %tight, label %unmap, label %empty
 empty:
   %base = load i64, ptr %block
