@@ -134,6 +134,7 @@ class _Builder:
         self._layout = layout = info.layout
         self._words = array("Q", bytes(-(-layout.size // _ALIGN) * _ALIGN))
         self._pointers: list[int] = []
+        self._state_pointers: list[int] = []  # those in words that running code changes
         exported = {e.index for e in info.exports if e.kind == "function"}
         started = set() if info.start is None else {info.start}
         first = info.imported_functions
@@ -170,13 +171,12 @@ class _Builder:
         )
         exports = {export.name: export for export in info.exports}
         state = tuple(row for row in ranges if row[0] < row[1])
-        changing = [p for p in self._pointers if any(low <= p < high for low, high in state)]
         return Blueprint(
             layout,
             self._words,
-            array("I", self._pointers),
+            array("I", self._pointers + self._state_pointers),
             state,
-            array("I", changing),
+            array("I", self._state_pointers),
             layout.function_slot(info.imported_functions) // 8,
             self._funcrefs,
             self._positions,
@@ -275,14 +275,16 @@ class _Builder:
         return tuple(plans[tableidx] for tableidx in defined), small
 
     def _add_table(self, tableidx: int, shape: TableShape) -> TablePlan:
-        layout, init = self._layout, self._info.table_inits.get(tableidx)
+        layout, words = self._layout, self._words
+        init = self._info.table_inits.get(tableidx)
         slot, record = layout.table_base(tableidx) // 8, len(self._words)
         self._words.extend(shape.record)
         self._point(layout.table_record(tableidx) // 8, 8 * record)
         if shape.is_small:
             base = record + TABLE_RECORD.size // 8
             self._point(slot, 8 * base)
-            self._point(record, 8 * base)
+            words[record] = 8 * base
+            self._state_pointers.append(record)
             self._words.extend([0] * (shape.maximum + shape.maximum % 2))
             if init is not None and all(
                 self._set_reference(base + index, init) for index in range(shape.size)
@@ -292,16 +294,17 @@ class _Builder:
 
     def _set_reference(self, word: int, item: int | ConstExpr) -> bool:
         """Let a word be a reference that is the same for all instances, if it is."""
+        words = self._words
         funcidx = item if isinstance(item, int) else function_named(item)
-        if funcidx is not None:
-            if funcidx not in self._positions:
-                return False
-            if self._words[word]:
-                self._words[word] = self._funcref(funcidx)  # replaces another
-            else:
-                self._point(word, self._funcref(funcidx))
-            return True
-        return not isinstance(item, int) and literal(item) == 0 and not self._words[word]
+        if funcidx is None:
+            return not isinstance(item, int) and literal(item) == 0 and not words[word]
+        place = self._positions.get(funcidx)
+        if place is None:
+            return False
+        if not words[word]:  # else this replaces another
+            self._state_pointers.append(word)
+        words[word] = self._funcrefs + FUNCREF.size * place
+        return True
 
     def _add_globals(self) -> tuple[tuple[int, ConstExpr], ...]:
         info, words = self._info, self._words
