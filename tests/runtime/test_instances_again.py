@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,6 +12,7 @@ import pytest
 
 import jitwasm
 from jitwasm import LinkError, Trap
+from jitwasm.segments import MOST_SMALL_IMAGES
 from tests.support.wat import wat
 
 PAGE = 65536
@@ -170,3 +173,30 @@ def test_a_failed_instance_leaves_nothing_behind() -> None:
         with pytest.raises(LinkError):
             jitwasm.Instance(module, {"m": {"host": 5}})
         check(jitwasm.Instance(module, IMPORTS))
+
+
+def images() -> int:
+    """How many files of contents are open."""
+    found = 0
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            found += "jitwasm-memory" in os.readlink(f"/proc/self/fd/{name}")
+    return found
+
+
+def test_many_modules_leave_files_to_the_program() -> None:
+    gc.collect()
+    before = images()
+    modules = [
+        jitwasm.Module(wat(f'(module (memory (export "m") 1) (data (i32.const {i}) "abc"))'))
+        for i in range(MOST_SMALL_IMAGES + 20)
+    ]
+    for _ in range(3):
+        for index, module in enumerate(modules):
+            memory = jitwasm.Instance(module).exports.m
+            assert memory.read(0, index + 5) == bytes(index) + b"abc\0\0"
+            memory.write(0, b"\xff" * 200)
+    assert before < images() <= max(before, MOST_SMALL_IMAGES)
+    del module, modules
+    gc.collect()
+    assert images() <= before
