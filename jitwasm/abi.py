@@ -141,6 +141,9 @@ SIGNATURE = Struct(
     ("results", "i64", "how many"),
     ("references", "i64", "1 if there are references among them"),
     ("release_gil", "i64", "1: release the GIL around every call"),
+    ("call_ns", "i64", "wall-clock time for a call, 0: no limit (see runtime/limits.ll)"),
+    ("stack_bytes", "i64", "bytes of stack for a call, 0: no limit"),
+    ("thunk", "ptr", "what a limited call enters by"),
 )
 """What the generic ways between Python and wasm code know of a function type."""
 
@@ -228,6 +231,7 @@ THREAD_STATE = Struct(
     ("generation", "i64", "number of forks behind it: a thread of an older one no longer exists"),
     ("waiting", "ptr", "StoreState this thread waits for, or null"),
     ("due", "i64", "ticks before this time (CLOCK_MONOTONIC ns) only sample; 0: none does"),
+    ("stack_floor", "i64", "code with a limit on its stack traps below this; 0: no limit"),
 )
 """One record for each thread that has entered wasm; found by pthread_getspecific."""
 

@@ -30,6 +30,8 @@ __all__ = ["CodeRecord", "ModuleCache", "module_cache"]
 _INVISIBLE = frozenset(("cache", "cache_size", "executor", "host_calls", "release_gil", "threads"))
 """Fields of a configuration that change no code."""
 
+_INVISIBLE_LIMITS = frozenset(("call_seconds", "instances", "memory_bytes"))
+
 _PROCESSOR = ("vendor_id", "cpu family", "model", "stepping", "flags")
 
 
@@ -39,7 +41,13 @@ class ModuleCache:
     def __init__(self, cache: DiskCache, config: Config) -> None:
         self._cache = cache
         visible = {f.name: getattr(config, f.name) for f in fields(config)}
-        visible["fuel"] = config.fuel is not None  # how much there is changes nothing
+        # How much there is of these changes nothing.
+        visible["fuel"] = config.fuel is not None
+        limits = config.limits
+        visible["limits"] = {
+            **{n: v for n, v in vars(limits).items() if n not in _INVISIBLE_LIMITS},
+            "stack_bytes": limits.stack_bytes is not None,
+        }
         rows = [f"{name}={value!r}" for name, value in visible.items() if name not in _INVISIBLE]
         self._context = "\n".join([environment(), *rows])
 

@@ -31,6 +31,9 @@ CACHE_BYTES = 1 << 30
 
 MAX_FUEL = 1 << 62
 
+LEAST_STACK, MOST_STACK = 16 << 10, 1 << 62
+"""Bounds of `ImplementationLimits.stack_bytes`: a call from Python takes some KiB itself."""
+
 
 @record(frozen=True)
 class Features:
@@ -90,6 +93,29 @@ class ImplementationLimits:
     and goes on at the lowest priority (see `Config.executor`)."""
     compile_memory: int | None = 4 << 30
     """Bytes of address space that a worker process may have."""
+    call_seconds: float | None = None
+    """Wall-clock time that one call into an instance may take: of an export, of the start function,
+    of a function from a table. It ends as at a `jitwasm.deadline`. What host functions do and call
+    meanwhile is part of it."""
+    stack_bytes: int | None = None
+    """Bytes of the machine's stack that one such call may use, at least 16 KiB; more is a
+    `StackOverflow`. None leaves it at the thread's stack. Where it is set, all functions compare;
+    each tier needs another amount for the same function."""
+
+    def __post_init__(self) -> None:
+        seconds, stack = self.call_seconds, self.stack_bytes
+        if seconds is not None:
+            if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+                kind = type(seconds).__name__
+                raise TypeError(f"call_seconds must be None or a number, not {kind}")
+            if not seconds > 0:
+                raise ValueError(f"call_seconds must be a positive number, not {seconds!r}")
+        if stack is not None:
+            if isinstance(stack, bool) or not isinstance(stack, int):
+                kind = type(stack).__name__
+                raise TypeError(f"stack_bytes must be None or an int, not {kind}")
+            if not LEAST_STACK <= stack <= MOST_STACK:
+                raise ValueError(f"stack_bytes must be 16 KiB to 2^62, not {stack!r}")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import ParamSpec, TypeVar
 
-from jitwasm.backend.native import native
+from jitwasm.backend.native import nanoseconds_of, native
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -70,7 +70,7 @@ class deadline:  # used like a function, as contextlib's managers are
     def __enter__(self) -> deadline:
         if self._seconds is not None:
             set_deadline = native().set_deadline
-            at = time.monotonic_ns() + round(min(self._seconds, 1e9) * 1e9)
+            at = time.monotonic_ns() + nanoseconds_of(self._seconds)
             before = set_deadline(at)
             if before and before < at:
                 set_deadline(before)

@@ -118,6 +118,7 @@ def _make_callable(funcref: int, context: FunctionSpace, store: Store) -> WasmFu
     type_ = deftype_at(read_word(funcref + FUNCREF.offset["type"]))
     assert isinstance(type_.comp, FuncType)
     funcidx = read_word(funcref + FUNCREF.offset["funcidx"])
+    limits = context.config.limits
     name, doc = context.describe_function(funcidx)
     return native().function(
         type_.comp,
@@ -126,4 +127,6 @@ def _make_callable(funcref: int, context: FunctionSpace, store: Store) -> WasmFu
         doc,
         owner=FunctionAnchor(funcref, type_, context.hold(store)),
         release_gil=context.config.release_gil,
+        call_seconds=limits.call_seconds,
+        stack_bytes=limits.stack_bytes,
     )

@@ -48,7 +48,8 @@ def baseline_compiler(info: ModuleInfo, config: Config) -> BaselineCompiler:
         immediates = ImmediateReader(info.types, config.features)
         meter = Meter(functools.partial(charges, immediates=immediates), bulk_shift)
     explicit = config.bounds == "explicit"
-    return BaselineCompiler(info, explicit, instruction_rows(), cpu_features(), meter)
+    limited = config.limits.stack_bytes is not None
+    return BaselineCompiler(info, explicit, instruction_rows(), cpu_features(), meter, limited)
 
 
 class FunctionCompilers:

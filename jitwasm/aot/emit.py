@@ -155,13 +155,16 @@ def compile_module(
 
     Raises:
         CompileError: it is not a valid module.
-        ValueError: it has tail calls, and the target cannot have any; or `config` asks for fuel.
+        ValueError: it has tail calls, and the target cannot have any; or `config` asks for fuel,
+            or for limits on the time or stack of calls.
     """
     if jobs < 1:
         raise ValueError(f"jobs must be at least 1, not {jobs}")
     config = config or Config()
     if config.fuel is not None:
         raise ValueError("code for other programs cannot be charged for: compile it without fuel")
+    if (config.limits.call_seconds, config.limits.stack_bytes) != (None, None):
+        raise ValueError("code for other programs has no call_seconds and no stack_bytes")
     portable = config.portable_ir or not has_shuffle_bytes(options.spec)
     config = replace(config, bounds=options.bounds, portable_ir=portable)
     info, functions = _translate(data, config, options.debug, progress)

@@ -34,7 +34,7 @@ from jitwasm.backend.loader import CodeImage, Describe, FrameInfo
 from jitwasm.backend.processor import cpu_flags
 from jitwasm.backend.refusals import refuse, refuse_arity, refuse_results
 from jitwasm.backend.sampling import Sampler
-from jitwasm.backend.signatures import far_slots, signature_of
+from jitwasm.backend.signatures import far_slots, limited_signature, signature_of
 from jitwasm.backend.traps import TrapTable, find_frames
 from jitwasm.types import FuncType, RefType
 
@@ -45,6 +45,7 @@ __all__ = [
     "HostFunctions",
     "HostTypes",
     "NativeRuntime",
+    "nanoseconds_of",
     "native",
 ]
 
@@ -222,6 +223,8 @@ class NativeRuntime:
         doc: str,
         owner: object,
         release_gil: bool = False,
+        call_seconds: float | None = None,
+        stack_bytes: int | None = None,
     ) -> Callable[..., Any]:
         """A builtin that calls the function at `funcref`, whose code and env it reads each time.
 
@@ -233,10 +236,18 @@ class NativeRuntime:
             owner: kept alive; must keep the FuncRef and its code. It is the `owner` of the
                 builtin's `__self__`.
             release_gil: release the GIL around every call.
+            call_seconds, stack_bytes: what one call may take, where it is not part of another
+                that has less left; None for no limit.
         """
-        signature = signature_of(type, release_gil)
+        limited = None
+        if call_seconds is None and stack_bytes is None:
+            signature = signature_of(type, release_gil)
+            thunk = self._adapters.code("thunk", type, release_gil)
+        else:
+            nanoseconds = 0 if call_seconds is None else nanoseconds_of(call_seconds)
+            limited = limited_signature(type, release_gil, nanoseconds, stack_bytes or 0)
+            signature, thunk = limited.address, self._space.symbol("jw_limited_entry")
         ctypes.c_uint64.from_address(funcref + FUNCREF.offset["signature"]).value = signature
-        thunk = self._adapters.code("thunk", type, release_gil)
         if cpython.layout().wrapped:
             bound: Any = _WasmFunction.from_address(funcref)
         else:
@@ -245,7 +256,7 @@ class NativeRuntime:
         bound.release_gil = release_gil
         definition = cpython.MethodDefinition(name, thunk, doc)
         function: Callable[..., Any] = cpython.new_function(definition, bound, "jitwasm")
-        self._adapters.attach(type, release_gil, definition)
+        self._adapters.attach(type, release_gil, limited or definition)
         self._definitions.add(function, definition)
         return function
 
@@ -476,6 +487,11 @@ class NativeRuntime:
         Wasm code that runs later than that traps with `TrapCode.DEADLINE`.
         """
         return self._function("jw_set_deadline", ctypes.c_int64, ctypes.c_int64)
+
+
+def nanoseconds_of(seconds: float) -> int:
+    """At least 1, and at most some thirty years, which added to a time is still a time."""
+    return max(round(min(seconds, 1e9) * 1e9), 1)
 
 
 def _altstack_size() -> int:

@@ -9,7 +9,7 @@ from jitwasm.abi import OVERFLOW_SLOT, SIGNATURE, VALUE_PLACE, Loc, call_conv
 from jitwasm.backend.runtime.assemble import HOST_FRAME, KINDS
 from jitwasm.types import FuncType, RefType
 
-__all__ = ["far_slots", "places_of", "signature_of"]
+__all__ = ["LimitedSignature", "far_slots", "limited_signature", "places_of", "signature_of"]
 
 
 def places_of(locs: Sequence[Loc]) -> Iterator[tuple[int, bool]]:
@@ -26,11 +26,14 @@ def places_of(locs: Sequence[Loc]) -> Iterator[tuple[int, bool]]:
             next_int += 8
 
 
-def _signature(type_: FuncType, release_gil: bool) -> ctypes.Array[ctypes.c_uint64]:
+def _signature(
+    type_: FuncType, release_gil: bool, call_ns: int = 0, stack_bytes: int = 0
+) -> ctypes.Array[ctypes.c_uint64]:
     conv = call_conv(type_)
     types = (*type_.params, *type_.results)
     words = [len(type_.params), len(type_.results), any(t.is_ref for t in types), release_gil]
-    assert (SIGNATURE.size, VALUE_PLACE.size) == (32, 32)
+    words += [call_ns, stack_bytes, 0]
+    assert (SIGNATURE.size, VALUE_PLACE.size) == (56, 32)
     for locs in (conv.params, conv.results):
         for loc, (offset, far) in zip(locs, places_of(locs), strict=True):
             # The function type keeps its reference types alive.
@@ -47,6 +50,35 @@ def signature_of(type_: FuncType, release_gil: bool = False) -> int:
     if known is None:
         known = type_.__dict__.setdefault(name, _signature(type_, release_gil))
     return ctypes.addressof(known)
+
+
+class LimitedSignature:
+    """The Signature of functions whose calls are limited; its `thunk` is to be set.
+
+    Attributes:
+        address: of the Signature.
+    """
+
+    def __init__(self, type_: FuncType, release_gil: bool, call_ns: int, stack_bytes: int) -> None:
+        self._words = _signature(type_, release_gil, call_ns, stack_bytes)
+        self.address = ctypes.addressof(self._words)
+
+    def switch(self, code: int) -> None:
+        """Enter by another thunk from now on."""
+        self._words[SIGNATURE.offset["thunk"] // 8] = code
+
+
+def limited_signature(
+    type_: FuncType, release_gil: bool, call_ns: int, stack_bytes: int
+) -> LimitedSignature:
+    """The signature of a function type, which owns it, for calls with these limits (0: none)."""
+    known: dict[tuple[bool, int, int], LimitedSignature]
+    known = type_.__dict__.setdefault("_limited_signatures", {})
+    key = release_gil, call_ns, stack_bytes
+    found = known.get(key)
+    if found is None:
+        found = known.setdefault(key, LimitedSignature(type_, release_gil, call_ns, stack_bytes))
+    return found
 
 
 def far_slots(type_: FuncType) -> tuple[int, int]:

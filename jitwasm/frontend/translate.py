@@ -23,6 +23,7 @@ from jitwasm.frontend.emit.prescan import (
     loops_around,
     skip_instruction,
 )
+from jitwasm.frontend.emit.stacklimit import check_stack
 from jitwasm.frontend.events import FunctionBody
 from jitwasm.frontend.leb128 import UNEXPECTED_END
 from jitwasm.frontend.moduleinfo import ModuleInfo
@@ -164,6 +165,8 @@ def _start(f: FunctionEmitter, pos: int, mark_offsets: bool) -> Sequence[Entry]:
     start_function(f)
     if f.entry is not None:
         f.start_block(START)
+    elif f.module.config.limits.stack_bytes is not None:
+        check_stack(f)
     return entries
 
 

@@ -275,6 +275,7 @@ def test_of_several_objects_with_a_function_the_last_one_counts(data: bytes, laz
         {"portable_ir": True},
         {"features": Features(simd=False)},
         {"limits": ImplementationLimits(functions=10)},
+        {"limits": ImplementationLimits(stack_bytes=1 << 20)},
     ],
     ids=str,
 )
@@ -283,7 +284,16 @@ def test_what_changes_code_changes_the_key(change: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"threads": 3}, {"host_calls": "ctypes"}, {"release_gil": True}, {"cache_size": 1}]
+    "change",
+    [
+        {"threads": 3},
+        {"host_calls": "ctypes"},
+        {"release_gil": True},
+        {"cache_size": 1},
+        {"limits": ImplementationLimits(call_seconds=1.0)},
+        {"limits": ImplementationLimits(instances=1)},
+        {"limits": ImplementationLimits(memory_bytes=1 << 20)},
+    ],
 )
 def test_what_changes_no_code_does_not(change: dict[str, Any]) -> None:
     assert key(Config()) == key(replace(Config(), **change))
@@ -324,6 +334,13 @@ def test_every_edit_of_the_sources_is_seen(tmp_path: Path) -> None:
     (tmp_path / "inner" / "more.py").write_text("")
     seen.add(tuple(codecache._files(str(tmp_path))))
     assert len(seen) == 4
+
+
+def test_the_amount_of_stack_does_not_change_the_key() -> None:
+    keys = [
+        key(Config(limits=ImplementationLimits(stack_bytes=size))) for size in (1 << 20, 1 << 21)
+    ]
+    assert keys[0] == keys[1]
 
 
 def test_a_limit_holds_for_modules_in_the_cache(data: bytes, config: Config) -> None:

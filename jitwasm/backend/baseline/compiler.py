@@ -95,6 +95,7 @@ class BaselineCompiler:
         rows: Sequence[InstructionRow],
         features: frozenset[str] = FEATURES,
         meter: Meter | None = None,
+        limits_stack: bool = False,
     ) -> None:
         """Prepare for a module.
 
@@ -104,10 +105,12 @@ class BaselineCompiler:
             rows: the instruction table.
             features: those of `processor.FEATURES` that the processor has.
             meter: charge what runs to the instance's fuel.
+            limits_stack: compare the stack pointer with the thread's `stack_floor`.
         """
         self._meter = meter
         isa = instruction_set(features)
         self._program = Program(declarations, explicit, rows, isa)
+        self._program.limits_stack = limits_stack
         self._program.entries = _entries(tuple(rows), isa)
         self._program.kinds = kinds_of(self._program.entries)
 

@@ -95,6 +95,7 @@ class Program:
         callees: how functions are called, by `funcidx << 1 | tail` (calls.py).
         table_records, table_bases, first_rtt: offsets in vmctx.
         immediates: kinds of immediates by opcode, prefixed ones too.
+        limits_stack: whether functions compare the stack pointer with the thread's `stack_floor`.
         vectors: whether a v128 may come into a function from outside: calls and globals bring them
             where there is no vector instruction.
     """
@@ -125,6 +126,7 @@ class Program:
         self.block_types: dict[int, tuple[Sequence[int], Sequence[int]]] = {}
         self.entries: tuple[tuple[Any, Any], ...] = ()
         self.kinds: bytes = b""
+        self.limits_stack: bool = False
         self.vectors: bool = V128_CODE in self.globals or any(
             V128 in type_.comp.params or V128 in type_.comp.results
             for type_ in declarations.types

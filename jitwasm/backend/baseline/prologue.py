@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from jitwasm.abi import ENV, STORE_STATE, THREAD_STATE
 from jitwasm.backend.baseline.assembler import (
     INSTRUCTIONS,
     MEMORY,
@@ -28,6 +29,7 @@ from jitwasm.backend.baseline.operands import (
     V128,
 )
 from jitwasm.backend.baseline.program import INT, OVERFLOW
+from jitwasm.trapcodes import TrapCode
 
 if TYPE_CHECKING:
     from jitwasm.backend.baseline.function import FunctionCompiler
@@ -47,6 +49,15 @@ _MOV32: Final = INSTRUCTIONS["mov32"]
 _MOV64: Final = INSTRUCTIONS["mov64"]
 _STORE64: Final = INSTRUCTIONS["store64"].rf
 _XOR32: Final = INSTRUCTIONS["xor32"].rr
+_CHECK_STACK: Final = b"".join(
+    [
+        _MOV64.rb[(ENV.offset["store"] << 4 | RDI) << 4 | RAX],
+        _MOV64.rb[(STORE_STATE.offset["owner"] << 4 | RAX) << 4 | RAX],
+        INSTRUCTIONS["cmp64"].rb[(THREAD_STATE.offset["stack_floor"] << 4 | RAX) << 4 | RSP],
+        b"\x73\x04\x0f\xb9\x40" + bytes([TrapCode.STACK_OVERFLOW]),  # jae; see trap_instruction
+    ]
+)
+"""Trap if the stack pointer is below the floor of the thread that is inside the store."""
 _PUSH_RBP: Final = b"\x55\x48\x89\xe5"  # push rbp; mov rbp, rsp
 
 
@@ -171,6 +182,8 @@ def prologue(f: FunctionCompiler) -> bytes:
     out = bytearray(_PUSH_RBP)
     size = -f.slot_base + f.slot_size * f.max_height + 15 & -16
     _grow_stack(out, size)
+    if f.program.limits_stack:
+        out += _CHECK_STACK
     for reg in _used(f):
         out += _STORE64[SAVED[reg] << 4 | reg]
     _place_params(f, out)

@@ -36,7 +36,7 @@ _PARTS = {
         "entry.s",
     ),
     "conversions": ("conversions.ll", "values.ll"),
-    "calls": ("calls.ll", "hostcalls.ll", "hostcalls.s"),
+    "calls": ("calls.ll", "limits.ll", "hostcalls.ll", "hostcalls.s"),
     "memories": ("memories.ll",),
     "libcalls": ("libcalls.ll",),
     "wasm": ("wasm.s",),

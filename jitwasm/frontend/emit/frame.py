@@ -7,6 +7,7 @@ from jitwasm.frontend.emit import universal
 from jitwasm.frontend.emit.function import VM, FunctionEmitter
 from jitwasm.frontend.emit.loopentry import LoopEntry, NoLoopEntry
 from jitwasm.frontend.emit.ssa import ENTRY
+from jitwasm.frontend.emit.stacklimit import entry_branch
 from jitwasm.ir import INVARIANT, SKEWED, TBAA_VM, WIDE, FunctionIR
 
 __all__ = ["finish"]
@@ -36,7 +37,10 @@ def _finish_entered(f: FunctionEmitter, entry: LoopEntry) -> FunctionIR:
     if f.universal or not entry.label:
         raise NoLoopEntry("tail calls, or no such loop")
     lines = [*entry.loads(VM), *_load_bases(f), *entry.definitions]
-    lines += [f"br label %{entry.label}"]
+    if f.module.config.limits.stack_bytes is not None:
+        lines += entry_branch(f, entry.label)
+    else:
+        lines.append(f"br label %{entry.label}")
     head = f"define {f.conv.ret_ir} @{entry_symbol(f.funcidx)}(ptr noundef {VM})"
     return _function(f, head, lines, f"{f.conv.ret_ir} (ptr)")
 
