@@ -13,9 +13,9 @@ import threading
 
 from jitwasm.abi import RTT
 from jitwasm.block import Block
-from jitwasm.types import ArrayType, DefType, FuncType, StructType, SubType, intern_group
+from jitwasm.types import ArrayType, DefType, FuncType, StructType
 
-__all__ = ["HOST_KIND", "deftype_at", "plain_type", "rtt_address"]
+__all__ = ["HOST_KIND", "deftype_at", "rtt_address"]
 
 _KINDS = {FuncType: 0, StructType: 1, ArrayType: 2}
 HOST_KIND = 3
@@ -45,11 +45,6 @@ def deftype_at(address: int) -> DefType:
     found = ctypes.py_object.from_address(address + RTT.offset["object"]).value
     assert isinstance(found, DefType)
     return found
-
-
-def plain_type(type_: FuncType) -> DefType:
-    """The defined type of a function type declared alone, as every MVP module does."""
-    return intern_group((SubType(type_),))[0]
 
 
 def _build(type_: DefType) -> Block:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jitwasm.block import Block
-from jitwasm.rtt import plain_type, rtt_address
+from jitwasm.rtt import rtt_address
 from jitwasm.sealed import Unpicklable
 from jitwasm.store import Linked
-from jitwasm.types import FuncType, TagType, ValType, func_type
+from jitwasm.types import FuncType, TagType, ValType, func_type, plain_type
 from jitwasm.values import parse_val_type
 
 __all__ = ["Tag"]

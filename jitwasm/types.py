@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from array import array
 from collections.abc import Sequence
 
 from jitwasm.records import record
@@ -49,6 +50,7 @@ __all__ = [
     "heap_matches",
     "intern_group",
     "matches",
+    "plain_type",
     "ref_type",
 ]
 
@@ -208,13 +210,16 @@ class ArrayType:
 CompType = FuncType | StructType | ArrayType
 
 
-@record(frozen=True)
+@record(frozen=True, slots=True)
 class SubType:
     """One member of a recursion group as written: `(sub final? super? comp)`."""
 
     comp: CompType
     final: bool = True
     supertype: DefType | RecRef | None = None
+
+    def __hash__(self) -> int:  # that of records calls more
+        return hash((self.comp, self.final, self.supertype))
 
 
 class DefType:
@@ -232,10 +237,10 @@ class DefType:
 
     __slots__ = (
         "__weakref__",
+        "_group",
         "comp",
         "depth",
         "final",
-        "group",
         "index",
         "record",
         "siblings",
@@ -246,15 +251,20 @@ class DefType:
     supertype: DefType | None
     siblings: object
 
-    def __init__(self, group: tuple[SubType, ...], index: int) -> None:
-        self.group = group
+    def __init__(self, group: tuple[SubType, ...] | None, index: int, final: bool) -> None:
+        """Without a group the type is a `plain_type`."""
+        self._group = group
         self.index = index
-        self.final = group[index].final
+        self.final = final
         self.depth = 0
         self.record: object = None
 
+    @property
+    def group(self) -> tuple[SubType, ...]:
+        return (SubType(self.comp),) if self._group is None else self._group
+
     def __str__(self) -> str:
-        return str(self.group[self.index].comp)
+        return str(self.comp if self._group is None else self._group[self.index].comp)
 
     __repr__ = __str__
 
@@ -280,9 +290,10 @@ os.register_at_fork(
     after_in_parent=_intern_lock.release,
     after_in_child=_intern_lock.release,
 )
-_func_types: weakref.WeakValueDictionary[tuple[tuple[int, ...], tuple[int, ...]], FuncType] = (
+_func_types: weakref.WeakValueDictionary[tuple[object, object], FuncType] = (
     weakref.WeakValueDictionary()
 )
+_NUMBERS = frozenset((I32, I64, F32, F64, V128))
 _ref_types: weakref.WeakValueDictionary[tuple[bool, object], RefType] = (
     weakref.WeakValueDictionary()
 )
@@ -295,7 +306,7 @@ class _Group:
     __slots__ = ("__weakref__", "members")
 
     def __init__(self, group: tuple[SubType, ...]) -> None:
-        self.members = members = tuple(DefType(group, i) for i in range(len(group)))
+        self.members = members = tuple(DefType(group, i, sub.final) for i, sub in enumerate(group))
         for defined, sub in zip(members, group, strict=True):
             parent = sub.supertype
             defined.supertype = members[parent.index] if isinstance(parent, RecRef) else parent
@@ -307,11 +318,39 @@ class _Group:
 
 def func_type(params: Sequence[ValType], results: Sequence[ValType]) -> FuncType:
     """The one `FuncType` object with these parameters and results."""
-    key = (tuple(map(id, params)), tuple(map(id, results)))
+    params, results = tuple(params), tuple(results)
+    # The tuples of a type of numbers are shared with it: they lead to no other type.
+    if _NUMBERS.issuperset(params) and _NUMBERS.issuperset(results):
+        key: tuple[object, object] = (params, results)
+    else:
+        key = array("Q", map(id, params)).tobytes(), array("Q", map(id, results)).tobytes()
     found = _func_types.get(key)
     if found is None:
         with _intern_lock:
-            found = _func_types.setdefault(key, FuncType(tuple(params), tuple(results)))
+            found = _func_types.setdefault(key, FuncType(params, results))
+    return found
+
+
+def plain_type(comp: FuncType) -> DefType:
+    """The defined type of a function type declared alone, as every MVP module does."""
+    if not (_NUMBERS.issuperset(comp.params) and _NUMBERS.issuperset(comp.results)):
+        return intern_group((SubType(comp),))[0]
+    # Most types are of this kind, and modules may have a million: no group, no table.
+    comp = func_type(comp.params, comp.results)
+    found = _known_plain_type(comp)
+    if found is None:
+        with _intern_lock:
+            found = _known_plain_type(comp)
+            if found is None:
+                found = DefType(None, 0, True)
+                found.comp, found.supertype, found.siblings = comp, None, None
+                comp.__dict__["_plain_type"] = weakref.ref(found)
+    return found
+
+
+def _known_plain_type(comp: FuncType) -> DefType | None:
+    reference = comp.__dict__.get("_plain_type")
+    found: DefType | None = None if reference is None else reference()
     return found
 
 
@@ -331,13 +370,27 @@ def intern_group(group: Sequence[SubType]) -> tuple[DefType, ...]:
     Members refer to each other by `RecRef`, to earlier types by `DefType`.
     """
     key = tuple(group)
+    if len(key) == 1 and _is_plain(key[0]):
+        assert isinstance(key[0].comp, FuncType)
+        return (plain_type(key[0].comp),)
     found = _groups.get(key)
     if found is None:
         with _intern_lock:
             found = _groups.get(key)
             if found is None:
-                found = _groups.setdefault(key, _Group(key))
+                found = _groups[key] = _Group(key)
     return found.members
+
+
+def _is_plain(sub: SubType) -> bool:
+    comp = sub.comp
+    return (
+        sub.final
+        and sub.supertype is None
+        and isinstance(comp, FuncType)
+        and _NUMBERS.issuperset(comp.params)
+        and _NUMBERS.issuperset(comp.results)
+    )
 
 
 def _member(group: tuple[SubType, ...], index: int) -> DefType:
@@ -358,6 +411,10 @@ def _unroll(value: ValType, members: tuple[DefType, ...]) -> ValType:
     return value
 
 
+def _unroll_all(values: Sequence[ValType], members: tuple[DefType, ...]) -> Sequence[ValType]:
+    return [_unroll(value, members) if value.is_ref else value for value in values]
+
+
 def _unroll_field(field: FieldType, members: tuple[DefType, ...]) -> FieldType:
     if isinstance(field.storage, PackedType):
         return field
@@ -366,9 +423,8 @@ def _unroll_field(field: FieldType, members: tuple[DefType, ...]) -> FieldType:
 
 def _unroll_comp(comp: CompType, members: tuple[DefType, ...]) -> CompType:
     if isinstance(comp, FuncType):
-        return func_type(
-            [_unroll(t, members) for t in comp.params], [_unroll(t, members) for t in comp.results]
-        )
+        params, results = _unroll_all(comp.params, members), _unroll_all(comp.results, members)
+        return func_type(params, results)
     if isinstance(comp, StructType):
         return StructType(tuple(_unroll_field(f, members) for f in comp.fields))
     return ArrayType(_unroll_field(comp.field, members))

@@ -29,7 +29,14 @@ from jitwasm.types import (
     ref_type,
 )
 
-__all__ = ["Reader", "read_heap_type", "read_ref_type", "read_val_type", "require_feature"]
+__all__ = [
+    "NUMBER_TYPES",
+    "Reader",
+    "read_heap_type",
+    "read_ref_type",
+    "read_val_type",
+    "require_feature",
+]
 
 
 class Reader:
@@ -162,8 +169,9 @@ class Reader:
             raise self.malformed("section size mismatch")
 
 
-# Value types by their byte. Which feature an abbreviated reference type belongs to:
-_VAL_TYPES: dict[int, ValType] = {0x7F: I32, 0x7E: I64, 0x7D: F32, 0x7C: F64, 0x7B: V128}
+NUMBER_TYPES: dict[int, ValType] = {0x7F: I32, 0x7E: I64, 0x7D: F32, 0x7C: F64, 0x7B: V128}
+"""Value types by their byte, but references."""
+# Those by theirs, and which feature an abbreviated one belongs to:
 _HEAP_TYPES: dict[int, tuple[str, str | None]] = {
     0x70: ("func", None),
     0x6F: ("extern", None),
@@ -191,7 +199,7 @@ def require_feature(reader: Reader, features: Features, feature: str, what: str)
 def read_val_type(reader: Reader, types: Sequence[DefType | RecRef], features: Features) -> ValType:
     """A value type; `types` gives what a type index stands for."""
     if reader.pos < reader.end:
-        found = _VAL_TYPES.get(reader.data[reader.pos])
+        found = NUMBER_TYPES.get(reader.data[reader.pos])
         if found is not None:
             if found is V128:
                 require_feature(reader, features, "simd", "v128")

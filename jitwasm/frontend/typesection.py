@@ -15,10 +15,11 @@ from collections.abc import Callable
 
 from jitwasm.config import Features, ImplementationLimits
 from jitwasm.errors import InvalidError
-from jitwasm.frontend.reader import Reader, read_val_type, require_feature
+from jitwasm.frontend.reader import NUMBER_TYPES, Reader, read_val_type, require_feature
 from jitwasm.types import (
     I8,
     I16,
+    V128,
     ArrayType,
     CompType,
     DefType,
@@ -32,6 +33,7 @@ from jitwasm.types import (
     func_type,
     intern_group,
     matches,
+    plain_type,
 )
 
 __all__ = ["read_mutability", "read_types"]
@@ -42,6 +44,12 @@ _SUB = 0x50
 _FUNC = 0x60
 _STRUCT = 0x5F
 _ARRAY = 0x5E
+_REF_NULL = 0x63
+_REF = 0x64
+_SHORT = 0x7F
+"""A length of one byte is at most this."""
+_REMEMBERED = 1000
+"""Types that `plain` has, by their bytes: some modules repeat theirs."""
 _PACKED: dict[int, PackedType] = {0x78: I8, 0x77: I16}
 
 
@@ -49,7 +57,8 @@ def read_types(reader: Reader, features: Features, limits: ImplementationLimits)
     """The types of the whole section, in the order of their indices."""
     section = _TypeSection(reader, features, limits)
     for _ in range(reader.count("types", limits.types)):
-        section.read_group()
+        if not section.read_plain():
+            section.read_group()
     return section.types
 
 
@@ -62,11 +71,55 @@ class _TypeSection:
         self.limits = limits
         self.types: list[DefType] = []
         self.scope: list[DefType | RecRef] = []
+        self.plain: dict[bytes, DefType] = {}
+        self.numbers = {
+            byte for byte, type_ in NUMBER_TYPES.items() if features.simd or type_ is not V128
+        }
         self.readers: dict[int, Callable[[], CompType]] = {
             _FUNC: self.read_func,
             _STRUCT: self.read_struct,
             _ARRAY: self.read_array,
         }
+
+    def read_plain(self) -> bool:
+        """Read a function type of numbers that is declared alone, as nearly all are, without any
+        calls. False, and nothing is read, where it is something else, or wrong."""
+        reader = self.reader
+        data, pos, end = reader.data, reader.pos, reader.end
+        if pos + 3 > end or data[pos] != _FUNC or data[pos + 1] > _SHORT:
+            return False
+        if data[pos + 2] in (_REF, _REF_NULL):
+            return False
+        middle = pos + 2 + data[pos + 1]
+        if middle >= end or data[middle] > _SHORT:
+            return False
+        past = middle + 1 + data[middle]
+        if past > end or len(self.types) >= self.limits.types:
+            return False
+        text = bytes(data[pos + 1 : past])
+        found = self.plain.get(text)
+        if found is None:
+            found = self.make_plain(text)
+            if found is None:
+                return False
+        self.types.append(found)
+        self.scope.append(found)
+        reader.pos = past
+        return True
+
+    def make_plain(self, text: bytes) -> DefType | None:
+        """The type with these bytes, if it is one of numbers that may be used."""
+        params, results = text[1 : text[0] + 1], text[text[0] + 2 :]
+        numbers = self.numbers
+        if not (numbers.issuperset(params) and numbers.issuperset(results)):
+            return None
+        if len(params) > self.limits.params or len(results) > self.limits.results:
+            return None
+        type_of = NUMBER_TYPES.__getitem__
+        found = plain_type(func_type(list(map(type_of, params)), list(map(type_of, results))))
+        if len(self.plain) < _REMEMBERED:
+            self.plain[text] = found
+        return found
 
     def read_group(self) -> None:
         """Read one recursion group and append its types."""
@@ -141,8 +194,8 @@ class _TypeSection:
 
     def read_func(self) -> FuncType:
         limits = self.limits
-        params = [self.val_type() for _ in range(self.reader.count("parameters", limits.params))]
-        results = [self.val_type() for _ in range(self.reader.count("results", limits.results))]
+        params = self.val_types(self.reader.count("parameters", limits.params))
+        results = self.val_types(self.reader.count("results", limits.results))
         return func_type(params, results)
 
     def read_struct(self) -> StructType:
@@ -162,6 +215,19 @@ class _TypeSection:
         else:
             storage = self.val_type()
         return FieldType(storage, read_mutability(reader))
+
+    def val_types(self, count: int) -> list[ValType]:
+        reader, numbers = self.reader, self.numbers
+        data, found = reader.data, list[ValType]()
+        for _ in range(count):
+            # Numbers without a call; what stands behind the end is refused by `val_type`.
+            byte = data[reader.pos] if reader.pos < reader.end else -1
+            if byte in numbers:
+                reader.pos += 1
+                found.append(NUMBER_TYPES[byte])
+            else:
+                found.append(self.val_type())
+        return found
 
     def val_type(self) -> ValType:
         return read_val_type(self.reader, self.scope, self.features)

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import pickle
 import sys
+from dataclasses import replace
 
 import pytest
 
 from jitwasm.config import ImplementationLimits
 from jitwasm.errors import CompileError, InvalidError, MalformedError
-from jitwasm.types import ArrayType, DefType, FuncType, RefType, StructType
+from jitwasm.types import ArrayType, DefType, FuncType, RefType, StructType, intern_group
 from tests.frontend.binary import (
     ALL_FEATURES,
     decode,
@@ -29,6 +31,48 @@ def test_equal_types_are_one_object_in_all_modules() -> None:
     second = types("(type (func (param i32)))")
     assert first[0] is first[2] is second[0]
     assert first[1] is not first[0]
+
+
+def test_a_type_of_numbers_is_one_object_however_it_is_written() -> None:
+    body = bytes([0x60, 2, 0x7F, 0x7B, 1, 0x7C])  # i32 v128 -> f64
+    long = bytes([0x60, 0x82, 0x00, 0x7F, 0x7B, 0x81, 0x00, 0x7C])
+    written = (body, long, b"\x4e\x01" + body, b"\x4f\x00" + body, body)
+    found = decode(module(vector(1, *written))).types
+    assert len(set(map(id, found))) == 1
+    assert found[0].group == intern_group(found[0].group)[0].group
+    assert intern_group(found[0].group) == (found[0],)
+    assert pickle.loads(pickle.dumps(found[0])) is found[0]
+    assert str(found[0]) == "(i32, v128) -> (f64)"
+    (open_,) = decode(module(vector(1, b"\x50\x00" + body))).types
+    assert open_ is not found[0]
+
+
+def test_a_type_of_numbers_is_refused_as_any_other() -> None:
+    vectors = bytes([0x60, 1, 0x7B, 0])
+    numbers = bytes([0x60, 2, 0x7F, 0x7E, 2, 0x7F, 0x7E])
+    for limits, message in (
+        (ImplementationLimits(params=1), "too many parameters: 2, the limit is 1"),
+        (ImplementationLimits(results=1), "too many results: 2, the limit is 1"),
+    ):
+        with pytest.raises(InvalidError, match=message):
+            parse_chunks([module(vector(1, numbers))], ALL_FEATURES, limits)
+    with pytest.raises(InvalidError, match="v128 requires the feature 'simd'"):
+        decode(module(vector(1, vectors)), replace(ALL_FEATURES, simd=False))
+    # After a group the limit is reached before the vector's end.
+    group = b"\x4e\x03" + 3 * bytes([0x60, 0, 0])
+    with pytest.raises(InvalidError, match="too many types, the limit is 3"):
+        parse_chunks(
+            [module(vector(1, group, numbers))], ALL_FEATURES, ImplementationLimits(types=3)
+        )
+    # Cut anywhere, and with any byte that is no number.
+    for end in range(1, len(numbers)):
+        with pytest.raises(CompileError):
+            decode(module(section(1, b"\x01" + numbers[:end])))
+    for place in (2, 3, 5, 6):
+        wrong = bytearray(numbers)
+        wrong[place] = 0x40
+        with pytest.raises(MalformedError, match="malformed value type"):
+            decode(module(vector(1, bytes(wrong))))
 
 
 def test_groups_are_equal_by_structure() -> None:

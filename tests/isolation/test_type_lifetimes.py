@@ -14,7 +14,7 @@ import pytest
 
 import jitwasm
 from jitwasm import types
-from jitwasm.rtt import deftype_at, plain_type, rtt_address
+from jitwasm.rtt import deftype_at, rtt_address
 from jitwasm.types import (
     F64,
     I32,
@@ -23,6 +23,7 @@ from jitwasm.types import (
     SubType,
     func_type,
     intern_group,
+    plain_type,
     ref_type,
 )
 from tests.support.wat import wat
