@@ -26,6 +26,7 @@ _ROOT = Path(__file__).parent
 _FOLDER = Path("jitwasm/backend/runtime")
 _CHOICE = os.environ.get("JITWASM_MYPYC")
 _ORDERED = _CHOICE == "1"
+_VALIDATION = ("checker.py", "checkloop.py", "checkrules.py", "leb128.py")
 
 
 class BuildRuntime(Command):
@@ -77,7 +78,7 @@ def _compiled_modules() -> list[str]:
     baseline = (_ROOT / "jitwasm/backend/baseline").glob("[!_]*.py")
     left = ("encodings.py", "entrymark.py", "objectfile.py", "stubs.py")
     modules = [path for path in baseline if path.name not in left]
-    modules += [_ROOT / "jitwasm/frontend" / name for name in ("checker.py", "leb128.py")]
+    modules += [_ROOT / "jitwasm/frontend" / name for name in _VALIDATION]
     return sorted(str(path.relative_to(_ROOT)) for path in modules)
 
 

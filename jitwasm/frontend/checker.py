@@ -1,11 +1,11 @@
 """The validation algorithm by types alone (specification: Appendix, "Validation Algorithm").
 
 This is what most of a program goes through when nothing is emitted: control, locals, calls,
-loads and stores, and all instructions whose signature is in the instruction table. Others are
-left to `rare` (validator.py). The stack of types has the form that stacks.py describes, so that
-both sides can work on one.
+loads and stores, and all instructions whose signature is in the instruction table (checkrules.py,
+and the loop over them in checkloop.py). Others are left to `rare` (validator.py). The stack of
+types has the form that stacks.py describes, so that both sides can work on one.
 
-The module is compiled by mypyc where wheels are built with it: what is hot is typed, machine
+These modules are compiled by mypyc where wheels are built with it: what is hot is typed, machine
 integers are `i64`, and nothing here is subclassed or patched.
 """
 
@@ -14,33 +14,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from jitwasm.errors import CompileError, InvalidError, MalformedError
-from jitwasm.frontend.leb128 import UNEXPECTED_END, read_signed, read_unsigned
+from jitwasm.errors import InvalidError
+from jitwasm.frontend.leb128 import read_unsigned
 from jitwasm.frontend.stacks import COND, FRAME, NOT, mismatch
-from jitwasm.types import BOT, I32, FuncType, GlobalType, RefType, ValType, matches
+from jitwasm.types import BOT, I32, FuncType, GlobalType, ValType, matches
 
 if TYPE_CHECKING:
     from mypy_extensions import i64
 
-__all__ = [
-    "HANDLERS",
-    "Checker",
-    "Declared",
-    "Entry",
-    "Frame",
-    "Rule",
-    "Types",
-    "by_signature",
-    "check",
-    "float_const",
-    "int_const",
-    "load",
-    "store",
-]
+__all__ = ["IF", "SHORT_LIST", "Checker", "Declared", "Entry", "Frame", "Rule", "Types", "u32"]
 
 Types = tuple[ValType, ...]
 Rule = tuple[ValType, "ValType | None", ValType]
-"""First operand, second operand if there is one, result."""
+"""Last operand, the one before it if there is one, result."""
 Entry = tuple[Callable[["Checker", int, Any], int], Any]
 """A handler and the row it is called with."""
 
@@ -113,6 +99,7 @@ class Checker:
         local_types: types of the locals. All of them have default values.
         types, frames: value stack and control stack.
         results: of the function.
+        position: of the first instruction, then of the one that is wrong.
     """
 
     def __init__(
@@ -132,6 +119,7 @@ class Checker:
         # Two more entries below the first frame's, so that looking at the top three never fails.
         self.types: list[ValType] = [FRAME, FRAME, FRAME]
         self.frames: list[Frame] = [Frame(BLOCK, (), results, 3)]
+        self.position: int = 0
         self.credit: int = LISTED_VALUES
         self._make_rare = rare
         self._rare: Any = None
@@ -220,62 +208,6 @@ class Checker:
         frame.unreachable = True
 
 
-def check(c: Checker, entries: tuple[Entry, ...], rules: tuple[Rule | None, ...], at: int) -> None:
-    """Check all instructions from the position `at` on.
-
-    Args:
-        entries: handlers by first byte.
-        rules: those of the instructions that are one byte and pop one or two operands, likewise.
-    """
-    code, types, local_types, i32 = c.code, c.types, c.local_types, I32
-    end: i64 = len(code)
-    short: i64 = min(len(local_types), 0x80)
-    pos: i64 = at
-    start: i64 = at
-    try:
-        while pos < end:
-            opcode = code[pos]
-            if opcode == 0x20:  # local.get
-                local: i64 = code[pos + 1]
-                if local < short:
-                    types.append(local_types[local])
-                    pos += 2
-                    continue
-            elif opcode == 0x41:  # i32.const
-                if code[pos + 1] < 0x80:
-                    types.append(i32)
-                    pos += 2
-                    continue
-            else:
-                rule = rules[opcode]
-                if rule is not None:
-                    first, second, result = rule
-                    if second is None:
-                        if types[-1] is first:
-                            types[-1] = result
-                            pos += 1
-                            continue
-                    elif types[-1] is second and types[-2] is first:
-                        types.pop()
-                        types[-1] = result
-                        pos += 1
-                        continue
-            start = pos
-            handler, row = entries[opcode]
-            pos = handler(c, pos + 1, row)
-    except CompileError as error:
-        if error.offset is None:
-            raise type(error)(error.message, c.base + start) from None
-        raise
-    except IndexError:
-        # Handlers read bytes without looking where the body ends.
-        if start + 32 < end and pos + 32 < end:
-            raise
-        raise MalformedError(UNEXPECTED_END, c.base + end) from None
-    if c.frames:
-        raise MalformedError(UNEXPECTED_END, c.base + end)
-
-
 def u32(c: Checker, pos: i64) -> tuple[int, i64]:
     """The unsigned integer at `pos` and the position behind it."""
     code = c.code
@@ -286,276 +218,3 @@ def u32(c: Checker, pos: i64) -> tuple[int, i64]:
     if second < 0x80:
         return byte & 0x7F | second << 7, pos + 2
     return read_unsigned(code, pos, len(code), 32, c.base)
-
-
-# -- control ---------------------------------------------------------------------------------------
-
-
-def _block_type(c: Checker, pos: i64) -> tuple[Types, Types, i64]:
-    known = c.declared.block_types.get(c.code[pos])
-    if known is not None:
-        return known[0], known[1], pos + 1
-    return c.declared.read_block_type(c.code, pos, c.base)
-
-
-def _block(c: Checker, pos: i64, row: int) -> i64:
-    start, end, pos = _block_type(c, pos)
-    if start:
-        c.pop_all(start)
-    c.open(row, start, end)
-    return pos
-
-
-def _if(c: Checker, pos: i64, row: None) -> i64:
-    start, end, pos = _block_type(c, pos)
-    c.pop(I32)
-    if start:
-        c.pop_all(start)
-    c.open(IF, start, end)
-    return pos
-
-
-def _else(c: Checker, pos: i64, row: None) -> i64:
-    frame = c.frames[-1]
-    if frame.opcode != IF:
-        raise MalformedError("unexpected 'else'")
-    c.close()
-    frame.opcode = ELSE
-    frame.unreachable = False
-    c.types.extend(frame.start_types)
-    return pos
-
-
-def _end(c: Checker, pos: i64, row: None) -> i64:
-    frame = c.frames[-1]
-    c.close()
-    if frame.opcode == IF and frame.start_types != frame.end_types:
-        # Without `else` the parameters are the results; they may be subtypes.
-        c.types.extend(frame.start_types)
-        frame.unreachable = False
-        c.close()
-    c.frames.pop()
-    types = c.types
-    types.pop()
-    if frame.end_types:
-        types.extend(frame.end_types)
-    if not c.frames and pos != len(c.code):
-        raise MalformedError("END opcode expected", c.base + pos)
-    return pos
-
-
-def _label_types(frame: Frame) -> Types:
-    return frame.start_types if frame.opcode == LOOP else frame.end_types
-
-
-def _br(c: Checker, pos: i64, row: None) -> i64:
-    labelidx, pos = u32(c, pos)
-    c.pop_all(_label_types(c.label(labelidx)))
-    c.stop()
-    return pos
-
-
-def _br_if(c: Checker, pos: i64, row: None) -> i64:
-    labelidx, pos = u32(c, pos)
-    frame = c.label(labelidx)
-    c.pop(I32)
-    wanted = _label_types(frame)
-    if wanted:
-        c.pop_all(wanted)
-        c.types.extend(wanted)
-        if len(wanted) > SHORT_LIST:
-            c.spend(len(wanted))
-    return pos
-
-
-def _return(c: Checker, pos: i64, row: None) -> i64:
-    c.pop_all(c.results)
-    c.stop()
-    return pos
-
-
-def _unreachable(c: Checker, pos: i64, row: None) -> i64:
-    c.stop()
-    return pos
-
-
-def _nop(c: Checker, pos: i64, row: None) -> i64:
-    return pos
-
-
-def _apply(c: Checker, params: Types, results: Types) -> None:
-    if len(params) + len(results) > SHORT_LIST:
-        c.spend(len(params) + len(results))
-    c.pop_all(params)
-    if results:
-        c.types.extend(results)
-
-
-def _call(c: Checker, pos: i64, row: None) -> i64:
-    funcidx, pos = u32(c, pos)
-    declared = c.declared
-    if funcidx >= len(declared.params):
-        raise InvalidError(f"unknown function {funcidx}")
-    _apply(c, declared.params[funcidx], declared.results[funcidx])
-    return pos
-
-
-def _call_indirect(c: Checker, pos: i64, row: None) -> i64:
-    typeidx, pos = u32(c, pos)
-    tableidx, pos = u32(c, pos)
-    type_, index = c.declared.indirect(typeidx, tableidx)
-    c.pop(index)
-    _apply(c, type_.params, type_.results)
-    return pos
-
-
-# -- parametric, variables, constants --------------------------------------------------------------
-
-
-def _drop(c: Checker, pos: i64, row: None) -> i64:
-    c.pop_any()
-    return pos
-
-
-def _select(c: Checker, pos: i64, row: None) -> i64:
-    c.pop(I32)
-    second, first = c.pop_any(), c.pop_any()
-    if isinstance(first, RefType) or isinstance(second, RefType):
-        raise InvalidError("type mismatch: select without a type takes only numbers and vectors")
-    if first is BOT:
-        first = second
-    elif first is not second and second is not BOT:
-        raise mismatch(first, second)
-    c.types.append(first)
-    return pos
-
-
-def _local(c: Checker, pos: i64) -> tuple[ValType, i64]:
-    local, pos = u32(c, pos)
-    local_types = c.local_types
-    if local >= len(local_types):
-        raise InvalidError(f"unknown local {local}")
-    return local_types[local], pos
-
-
-def _local_get(c: Checker, pos: i64, row: None) -> i64:
-    type_, pos = _local(c, pos)
-    c.types.append(type_)
-    return pos
-
-
-def _local_set(c: Checker, pos: i64, row: None) -> i64:
-    type_, pos = _local(c, pos)
-    c.pop(type_)
-    return pos
-
-
-def _local_tee(c: Checker, pos: i64, row: None) -> i64:
-    type_, pos = _local(c, pos)
-    if c.types[-1] is not type_:
-        c.pop(type_)
-        c.types.append(type_)
-    return pos
-
-
-def _global_get(c: Checker, pos: i64, row: None) -> i64:
-    globalidx, pos = u32(c, pos)
-    known = c.declared.globals
-    if globalidx >= len(known):
-        raise InvalidError(f"unknown global {globalidx}")
-    c.types.append(known[globalidx])
-    return pos
-
-
-def _global_set(c: Checker, pos: i64, row: None) -> i64:
-    globalidx, pos = u32(c, pos)
-    known = c.declared.globals
-    if globalidx >= len(known):
-        raise InvalidError(f"unknown global {globalidx}")
-    if not c.declared.mutable[globalidx]:
-        raise InvalidError("immutable global")
-    c.pop(known[globalidx])
-    return pos
-
-
-def int_const(c: Checker, pos: i64, row: tuple[ValType, int]) -> i64:
-    type_, bits = row
-    c.types.append(type_)
-    if c.code[pos] < 0x80:
-        return pos + 1
-    return read_signed(c.code, pos, len(c.code), bits, c.base)[1]
-
-
-def float_const(c: Checker, pos: i64, row: tuple[ValType, int]) -> i64:
-    type_, size = row
-    if pos + size > len(c.code):
-        raise MalformedError(UNEXPECTED_END, c.base + len(c.code))
-    c.types.append(type_)
-    return pos + size
-
-
-# -- memory ----------------------------------------------------------------------------------------
-
-
-def load(c: Checker, pos: i64, row: tuple[ValType, int]) -> i64:
-    type_, log_size = row
-    pos = _index(c, pos, log_size)
-    c.types.append(type_)
-    return pos
-
-
-def store(c: Checker, pos: i64, row: tuple[ValType, int]) -> i64:
-    type_, log_size = row
-    if c.types[-1] is type_:
-        c.types.pop()
-        return _index(c, pos, log_size)
-    # What is wrong with the instruction itself comes first, as in the translator.
-    addr, behind = c.declared.read_memarg(c.code, pos, c.base, log_size)
-    c.pop(type_)
-    c.pop(addr)
-    return behind
-
-
-def _index(c: Checker, pos: i64, log_size: int) -> i64:
-    """Read a memory argument and pop the index."""
-    code, types = c.code, c.types
-    if code[pos] <= log_size and c.declared.plain_memory and types[-1] is I32:
-        if code[pos + 1] < 0x80:
-            types.pop()
-            return pos + 2
-        if code[pos + 2] < 0x80:
-            types.pop()
-            return pos + 3
-    addr, behind = c.declared.read_memarg(code, pos, c.base, log_size)
-    c.pop(addr)
-    return behind
-
-
-def by_signature(c: Checker, pos: i64, row: tuple[Types, Types]) -> i64:
-    """An instruction without immediates: its parameters and results."""
-    c.pop_all(row[0])
-    c.types.extend(row[1])
-    return pos
-
-
-HANDLERS: Final[dict[str, tuple[Callable[[Checker, int, Any], int], Any]]] = {
-    "unreachable": (_unreachable, None),
-    "nop": (_nop, None),
-    "block": (_block, BLOCK),
-    "loop": (_block, LOOP),
-    "if": (_if, None),
-    "else": (_else, None),
-    "end": (_end, None),
-    "br": (_br, None),
-    "br_if": (_br_if, None),
-    "return": (_return, None),
-    "call": (_call, None),
-    "call_indirect": (_call_indirect, None),
-    "drop": (_drop, None),
-    "select": (_select, None),
-    "local.get": (_local_get, None),
-    "local.set": (_local_set, None),
-    "local.tee": (_local_tee, None),
-    "global.get": (_global_get, None),
-    "global.set": (_global_set, None),
-}

@@ -1,6 +1,6 @@
 """Validation alone, several times faster than translation.
 
-The instructions that programs mostly consist of are checked by types alone (checker.py). For all
+The instructions that programs mostly consist of are checked by types alone (checkloop.py). For all
 others the rules are those of the translator: its handlers run here as well, as if all code were
 unreachable, so that they check everything and emit nothing.
 """
@@ -14,15 +14,11 @@ from typing import Any, SupportsIndex, cast, overload
 
 from jitwasm.config import Config, Features
 from jitwasm.errors import CompileError, InvalidError
-from jitwasm.frontend.checker import (
+from jitwasm.frontend.checker import Checker, Declared, Entry, Rule, Types
+from jitwasm.frontend.checkloop import Dispatch, check
+from jitwasm.frontend.checkrules import (
     HANDLERS,
-    Checker,
-    Declared,
-    Entry,
-    Rule,
-    Types,
     by_signature,
-    check,
     float_const,
     int_const,
     load,
@@ -108,8 +104,7 @@ class Validator(Translator):
     def __init__(self, info: ModuleInfo, config: Config) -> None:
         super().__init__(info, config)
         self._declared = _declare(self._module)
-        self._entries = _entries(config.features)
-        self._rules = _rules(config.features)
+        self._dispatch = _dispatch(config.features)
 
     def validate(self, body: FunctionBody) -> None:
         """Validate a body.
@@ -142,7 +137,7 @@ class Validator(Translator):
                 return emitter
 
             c = Checker(self._declared, code, body.offset, types, type_.results, rare)
-            check(c, self._entries, self._rules, reader.pos)
+            check(c, self._dispatch, reader.pos)
         except CompileError as error:
             name = module.info.function_name(funcidx)
             raise type(error)(error.message, error.offset, funcidx, name) from None
@@ -162,6 +157,7 @@ def _declare(module: ModuleContext) -> Declared:
         reader = Reader(code, pos, None, base)
         return check_memarg(info, read_memarg(reader, features), 1 << log_size).addr, reader.pos
 
+    @cache
     def indirect(typeidx: int, tableidx: int) -> tuple[FuncType, ValType]:
         table = check_table(info, tableidx)
         if not heap_matches(table.element.heap, "func"):
@@ -223,7 +219,6 @@ def _signature(op: Op) -> tuple[Types, Types] | None:
     return tuple(_TYPES[word] for word in words[0]), tuple(_TYPES[word] for word in words[1])
 
 
-@cache
 def _rules(features: Features) -> tuple[Rule | None, ...]:
     rules: list[Rule | None] = [None] * 256
     for op in OPCODES:
@@ -231,11 +226,10 @@ def _rules(features: Features) -> tuple[Rule | None, ...]:
         if signature and op.code < 0x100 and getattr(features, op.feature, True):
             params, results = signature
             if len(results) == 1 and 1 <= len(params) <= 2:
-                rules[op.code] = (params[0], params[1] if len(params) == 2 else None, results[0])
+                rules[op.code] = (params[-1], params[0] if len(params) == 2 else None, results[0])
     return tuple(rules)
 
 
-@cache
 def _entries(features: Features) -> tuple[Entry, ...]:
     entries: list[Entry] = [(_rare, entry) for entry in handlers(features, True)]
     prefixed: dict[int, dict[int, Entry]] = {}
@@ -255,3 +249,8 @@ def _entries(features: Features) -> tuple[Entry, ...]:
     for prefix, known in prefixed.items():
         entries[prefix] = (_prefixed, (known, entries[prefix][1]))
     return tuple(entries)
+
+
+@cache
+def _dispatch(features: Features) -> Dispatch:
+    return Dispatch(_entries(features), _rules(features))

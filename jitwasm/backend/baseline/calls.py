@@ -44,11 +44,16 @@ from jitwasm.types import matches, ref_type
 __all__ = ["ROWS", "Source", "call_helper", "pointer", "segment", "table_element"]
 
 _MOV64: Final = INSTRUCTIONS["mov64"]
+_MOV64_RB: Final = _MOV64.rb
 _MOV32: Final = INSTRUCTIONS["mov32"].rr
 _CALL: Final = INSTRUCTIONS["call"].rb
 _JMP: Final = INSTRUCTIONS["jmp"].rb
 _TEST64: Final = INSTRUCTIONS["test64"].rr
 _CMP64: Final = INSTRUCTIONS["cmp64"]
+_CMP32I: Final = INSTRUCTIONS["cmp32i"].ri
+_CMP64I: Final = INSTRUCTIONS["cmp64i"].ri
+_LEA64_SPEC: Final = INSTRUCTIONS["lea64"].spec
+_TABLE_SIZE: Final[int] = TABLE_RECORD.offset["size"]
 _MOVE_ENV: Final = _MOV64.rr[RDI << 4 | VMCTX]
 _WIDEN_RAX: Final = _MOV32[RAX << 4 | RAX]
 
@@ -243,41 +248,63 @@ def _pop_to(f: FunctionCompiler, reg: int) -> None:
 
 def table_element(f: FunctionCompiler, tableidx: int, operand: int, code: TrapCode) -> int:
     """A temporary register with the address of a table's element; the index is checked."""
-    table = f.program.declarations.tables[tableidx]
-    wide = table.addr is I64_TYPE
+    program = f.program
     index = f.own(operand)
-    limits = table.limits
-    if limits.minimum == limits.maximum and limits.minimum < 1 << 31:
-        f.out += INSTRUCTIONS["cmp64i" if wide else "cmp32i"].ri[limits.minimum << 4 | index]
+    size = program.table_sizes[tableidx]
+    if size >= 0:
+        compare = _CMP64I if operand >> 3 & 7 == I64 else _CMP32I
+        f.out += compare[size << 4 | index]
     else:
         record = f.tmp()
-        f.out += _MOV64.rb[(f.program.table_records[tableidx] << 4 | VMCTX) << 4 | record]
-        f.out += _CMP64.rb[(TABLE_RECORD.offset["size"] << 4 | record) << 4 | index]
+        f.out += _MOV64_RB[(program.table_records[tableidx] << 4 | VMCTX) << 4 | record]
+        f.out += _CMP64.rb[(_TABLE_SIZE << 4 | record) << 4 | index]
         f.drop(record)
     f.trap_if(Condition.AE, code)
     base = f.tmp()
-    f.out += _MOV64.rb[(f.program.table_bases[tableidx] << 4 | VMCTX) << 4 | base]
-    f.out += INSTRUCTIONS["lea64"].spec.memory(index, base, 0, index, 3)
+    f.out += _MOV64_RB[(program.table_bases[tableidx] << 4 | VMCTX) << 4 | base]
+    f.out += _LEA64_SPEC.memory(index, base, 0, index, 3)
     f.drop(base)
     return index
+
+
+class Indirect:
+    """What `call_indirect` with a type and a table comes to: the operand that its index is in rax,
+    and what has to be checked of what the table holds."""
+
+    __slots__ = ("index", "may_be_null", "may_differ", "plan")
+
+    def __init__(self, index: int, may_be_null: bool, may_differ: bool, plan: CallPlan) -> None:
+        self.index = index
+        self.may_be_null = may_be_null
+        self.may_differ = may_differ
+        self.plan = plan
+
+
+def _make_indirect(f: FunctionCompiler, typeidx: int, tableidx: int) -> Indirect:
+    declarations = f.program.declarations
+    table, wanted = declarations.tables[tableidx], declarations.types[typeidx]
+    index = RAX << PAYLOAD | (I64 if table.addr is I64_TYPE else I32) << 3 | REG
+    may_differ = not matches(table.element, ref_type(True, wanted))
+    return Indirect(index, table.element.nullable, may_differ, f.program.plan(wanted))
 
 
 def _indirect(f: FunctionCompiler, pos: int) -> tuple[CallPlan, int]:
     """Pop the index of `call_indirect` and leave the FuncRef, checked, in rax."""
     typeidx, pos = f.u32(pos)
     tableidx, pos = f.u32(pos)
-    declarations = f.program.declarations
-    table, wanted = declarations.tables[tableidx], declarations.types[typeidx]
+    key = typeidx << 32 | tableidx
+    known: Indirect | None = f.program.indirect.get(key)
+    if known is None:
+        known = f.program.indirect[key] = _make_indirect(f, typeidx, tableidx)
     _pop_to(f, RAX)
-    operand = RAX << PAYLOAD | (I64 if table.addr is I64_TYPE else I32) << 3 | REG
-    place = table_element(f, tableidx, operand, TrapCode.UNDEFINED_ELEMENT)
-    f.out += _MOV64.rb[place << 4 | RAX]
-    if table.element.nullable:
+    place = table_element(f, tableidx, known.index, TrapCode.UNDEFINED_ELEMENT)
+    f.out += _MOV64_RB[place << 4 | RAX]
+    if known.may_be_null:
         f.out += _TEST64[RAX << 4 | RAX]
         f.trap_if(Condition.E, TrapCode.UNINITIALIZED_ELEMENT)
-    if not matches(table.element, ref_type(True, wanted)):
+    if known.may_differ:
         _check_type(f, typeidx)
-    return f.program.plan(wanted), pos
+    return known.plan, pos
 
 
 def _check_type(f: FunctionCompiler, typeidx: int) -> None:

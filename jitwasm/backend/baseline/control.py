@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from jitwasm.backend.baseline.assembler import INSTRUCTIONS, RAX, RCX, Condition, imm32
@@ -43,7 +42,7 @@ _SET: Final = [INSTRUCTIONS[f"set{cc}"].rr for cc in range(16)]
 _CMOV: Final = [[INSTRUCTIONS[f"cmov{bits}_{cc}"].rr for cc in range(16)] for bits in (32, 64)]
 _CMOV_RF: Final = [[INSTRUCTIONS[f"cmov{bits}_{cc}"].rf for cc in range(16)] for bits in (32, 64)]
 
-_BLOCK_TYPES: Final[dict[int, tuple[Sequence[int], Sequence[int]]]] = {
+_BLOCK_TYPES: Final[dict[int, tuple[tuple[int, ...], tuple[int, ...]]]] = {
     0x40: ((), ()),
     0x7F: ((), (I32,)),
     0x7E: ((), (I64,)),
@@ -55,7 +54,7 @@ _BLOCK_TYPES: Final[dict[int, tuple[Sequence[int], Sequence[int]]]] = {
 }
 
 
-def _block_type(f: FunctionCompiler, pos: int) -> tuple[Sequence[int], Sequence[int], int]:
+def _block_type(f: FunctionCompiler, pos: int) -> tuple[tuple[int, ...], tuple[int, ...], int]:
     byte = f.code[pos]
     known = _BLOCK_TYPES.get(byte)
     if known is not None:
@@ -70,7 +69,7 @@ def _block_type(f: FunctionCompiler, pos: int) -> tuple[Sequence[int], Sequence[
 
 
 def start_function(f: FunctionCompiler) -> None:
-    f.frames.append(Frame(FUNCTION, 0, (), [type_ for type_, _, _ in f.plan.results]))
+    f.frames.append(Frame(FUNCTION, 0, (), f.plan.result_types))
 
 
 def block(f: FunctionCompiler, pos: int, row: None) -> int:
@@ -117,7 +116,8 @@ def _if_condition(f: FunctionCompiler, pos: int, cc: int) -> int:
     if stack:
         f.spill_below(len(stack))  # leaves the flags alone
     frame = Frame(IF, len(stack) - len(params), params, results)
-    frame.start = stack[frame.height :]
+    if params:
+        frame.start = stack[frame.height :]
     f.out += JCC_UNKNOWN[cc ^ 1]
     frame.otherwise = len(f.out) - 4
     f.frames.append(frame)
@@ -134,7 +134,8 @@ def else_(f: FunctionCompiler, pos: int, row: None) -> int:
     frame.otherwise = -1
     frame.kind = ELSE
     f.reset(frame.height)
-    f.stack += frame.start
+    if frame.start is not None:
+        f.stack.extend(frame.start)
     f.dead = False
     return pos
 
@@ -147,7 +148,7 @@ def end(f: FunctionCompiler, pos: int, row: None) -> int:
             # Without an else branch the parameters are the results.
             else_(f, pos, None)
         else:
-            frame.jumps.append(frame.otherwise)
+            frame.await_end(frame.otherwise)
     elif kind == FUNCTION:
         if not f.dead:
             f.move_results(frame)
@@ -155,7 +156,8 @@ def end(f: FunctionCompiler, pos: int, row: None) -> int:
         f.frames.pop()
         return pos
     f.frames.pop()
-    if kind == LOOP or not (frame.jumps or frame.entries):
+    jumps, entries = frame.jumps, frame.entries
+    if kind == LOOP or (jumps is None and entries is None):
         # Nothing branches here.
         if f.dead:
             f.reset(frame.height)
@@ -165,11 +167,13 @@ def end(f: FunctionCompiler, pos: int, row: None) -> int:
         f.move_results(frame)
     f.dead = False
     f.forget_flags()
-    for at in frame.jumps:
-        f.patch(at)
-    here = len(f.out)
-    for at, table in frame.entries:
-        f.out[at : at + 4] = imm32(here - table)
+    if jumps is not None:
+        for at in jumps:
+            f.patch(at)
+    if entries is not None:
+        here = len(f.out)
+        for at, table in entries:
+            f.out[at : at + 4] = imm32(here - table)
     f.reset(frame.height)
     results = frame.results
     if len(results) == 1:
@@ -290,6 +294,8 @@ def br_table(f: FunctionCompiler, pos: int, row: None) -> int:
         frame = f.frames[-1 - label]
         at = table + 4 * i
         if not with_values and frame.kind not in (LOOP, FUNCTION):
+            if frame.entries is None:
+                frame.entries = []
             frame.entries.append((at, table))
             continue
         place = via.get(label)

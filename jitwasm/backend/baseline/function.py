@@ -15,7 +15,6 @@ a single result is in rax or xmm0, several are in their slots.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from struct import Struct
 from typing import Any, Final
 
@@ -92,17 +91,25 @@ class Frame:
     )
 
     def __init__(
-        self, kind: int, height: int, params: Sequence[int], results: Sequence[int]
+        self, kind: int, height: int, params: tuple[int, ...], results: tuple[int, ...]
     ) -> None:
         self.kind = kind
         self.height = height
         self.params = params
         self.results = results
         self.position: int = 0
-        self.jumps: list[int] = []
-        self.entries: list[tuple[int, int]] = []
+        # Most frames have none, and three lists take longer to make than the rest.
+        self.jumps: list[int] | None = None
+        self.entries: list[tuple[int, int]] | None = None
         self.otherwise: int = -1
-        self.start: list[int] = []
+        self.start: list[int] | None = None
+
+    def await_end(self, at: int) -> None:
+        """The displacement at `at` is to lead to the frame's end."""
+        if self.jumps is None:
+            self.jumps = [at]
+        else:
+            self.jumps.append(at)
 
 
 class FunctionCompiler(Allocator):
@@ -138,7 +145,7 @@ class FunctionCompiler(Allocator):
         self.restore: bytes = b""
         self.traps: list[tuple[int, int]] = []
         self.tails: list[tuple[int, bytes]] = []
-        self.exits: list[int] = []
+        self.exits: list[int] | None = None
         self.head: int = 0
         self.flags_at: int = -1
         self.flags_reg: int = 0
@@ -196,7 +203,7 @@ class FunctionCompiler(Allocator):
                 out += b"\xe9" + imm32(distance - 3)
         else:
             out += b"\xe9\0\0\0\0"
-            frame.jumps.append(len(out) - 4)
+            frame.await_end(len(out) - 4)
 
     def jump_if(self, cc: int, frame: Frame) -> None:
         out = self.out
@@ -208,7 +215,7 @@ class FunctionCompiler(Allocator):
                 out += JCC[cc] + imm32(distance - 4)
         else:
             out += JCC_UNKNOWN[cc]
-            frame.jumps.append(len(out) - 4)
+            frame.await_end(len(out) - 4)
 
     def patch(self, at: int) -> None:
         """Let the displacement at `at` lead here."""
@@ -310,7 +317,7 @@ class FunctionCompiler(Allocator):
         self.free = TEMP_MASK
         self.xfree = XMM_MASK
 
-    def push_slots(self, types: Sequence[int]) -> None:
+    def push_slots(self, types: tuple[int, ...]) -> None:
         stack = self.stack
         for type_ in types:
             stack.append(len(stack) << PAYLOAD | type_ << 3 | SLOT)
@@ -320,8 +327,9 @@ class FunctionCompiler(Allocator):
     def finish(self) -> bytes:
         """The function's code, once its body has been compiled."""
         out = self.out
-        for at in self.exits:
-            self.patch(at)
+        if self.exits is not None:
+            for at in self.exits:
+                self.patch(at)
         leave = prologue.leave(self)
         out += leave + b"\xc3"
         for at, transfer in self.tails:

@@ -40,26 +40,36 @@ def parallel_move(f: Allocator, ints: list[tuple[int, int]], floats: list[tuple[
 
 def move_arguments(f: Allocator, operands: list[int], targets: tuple[int, ...]) -> None:
     """The same for a call: `targets` as in `CallPlan`."""
-    pending: dict[int, int] = {}
-    xpending: dict[int, int] = {}
-    rest: list[tuple[int, int]] = []
-    for operand, target in zip(operands, targets, strict=True):
+    pending: dict[int, int] | None = None
+    xpending: dict[int, int] | None = None
+    rest = False
+    for i in range(len(operands)):
+        operand, target = operands[i], targets[i]
         kind = operand & KIND
         if target < 0:
             continue
         if kind == REG:
             if operand >> PAYLOAD != target:
+                if pending is None:
+                    pending = {}
                 pending[target] = operand >> PAYLOAD
         elif kind == XMM:
             if operand >> PAYLOAD != target - 16:
+                if xpending is None:
+                    xpending = {}
                 xpending[target - 16] = operand >> PAYLOAD
         else:
-            rest.append((target, operand))
-    if pending:
+            rest = True
+    if pending is not None:
         _permute(f, pending, True)
-    if xpending:
+    if xpending is not None:
         _permute(f, xpending, False)
-    for target, operand in rest:
+    if not rest:
+        return
+    for i in range(len(operands)):
+        operand, target = operands[i], targets[i]
+        if REG <= operand & KIND <= XMM or target < 0:
+            continue
         if target < 16:
             f.load(target, operand)
         else:

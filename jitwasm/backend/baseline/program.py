@@ -6,7 +6,7 @@ The layer above hands in the module's declarations (anything with the attributes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -56,6 +56,7 @@ class CallPlan:
 
     targets: tuple[int, ...]
     """Where each parameter goes: a general register, 16 plus a vector register's number, or -1."""
+    result_types: tuple[int, ...]
 
 
 def call_plan(type_: FuncType) -> CallPlan:
@@ -76,7 +77,13 @@ def call_plan(type_: FuncType) -> CallPlan:
         -1 if where == OVERFLOW else ARGUMENTS[number] if where == INT else 16 + number
         for _, where, number in sides[0]
     )
-    return CallPlan(sides[0], sides[1], conv.overflow_params, conv.overflow_results, targets)
+    types = tuple(type_ for type_, _, _ in sides[1])
+    return CallPlan(sides[0], sides[1], conv.overflow_params, conv.overflow_results, targets, types)
+
+
+def _fixed_size(table: TableType) -> int:
+    limits = table.limits
+    return limits.minimum if limits.minimum == limits.maximum and limits.minimum < 1 << 31 else -1
 
 
 class Program:
@@ -93,7 +100,9 @@ class Program:
         entries: handler and row by first byte (see dispatch.py).
         kinds: how the handlers are called by machine code (direct.py), likewise.
         callees: how functions are called, by `funcidx << 1 | tail` (calls.py).
+        indirect: how they are through tables, by `typeidx << 32 | tableidx` (likewise).
         table_records, table_bases, first_rtt: offsets in vmctx.
+        table_sizes: of tables that cannot grow, and -1 of others.
         immediates: kinds of immediates by opcode, prefixed ones too.
         limits_stack: whether functions compare the stack pointer with the thread's `stack_floor`.
         vectors: whether a v128 may come into a function from outside: calls and globals bring them
@@ -119,11 +128,13 @@ class Program:
         self.memory_base = self.layout.memory_base(0) if plain else -1
         self.immediates: dict[int, tuple[str, ...]] = {code: kinds for code, _, kinds in rows}
         self.callees: dict[int, Any] = {}
+        self.indirect: dict[int, Any] = {}
         tables = range(len(declarations.tables))
         self.table_records: list[int] = [self.layout.table_record(i) for i in tables]
         self.table_bases: list[int] = [self.layout.table_base(i) for i in tables]
+        self.table_sizes: list[int] = [_fixed_size(table) for table in declarations.tables]
         self.first_rtt: int = self.layout.type_rtt(0)
-        self.block_types: dict[int, tuple[Sequence[int], Sequence[int]]] = {}
+        self.block_types: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {}
         self.entries: tuple[tuple[Any, Any], ...] = ()
         self.kinds: bytes = b""
         self.limits_stack: bool = False
@@ -142,7 +153,7 @@ class Program:
             found = self._plans[comp] = call_plan(comp)
         return found
 
-    def block_type(self, typeidx: int) -> tuple[Sequence[int], Sequence[int]]:
+    def block_type(self, typeidx: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Type codes of the parameters and results of a block with a type index."""
         found = self.block_types.get(typeidx)
         if found is None:

@@ -23,7 +23,7 @@ TRANSLATOR = """
 from setuptools import Extension
 
 def mypycify(paths, **options):
-    assert "jitwasm/frontend/checker.py" in paths
+    assert "jitwasm/frontend/checker.py" in paths and "jitwasm/frontend/checkloop.py" in paths
     with open("good.c", "w") as good, open("bad.c", "w") as bad:
         good.write("int nothing;")
         bad.write("not C")
