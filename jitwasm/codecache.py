@@ -16,7 +16,6 @@ import functools
 import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import fields
 from importlib.machinery import PathFinder
 
 from jitwasm.abi import ABI_VERSION
@@ -40,7 +39,7 @@ class ModuleCache:
 
     def __init__(self, cache: DiskCache, config: Config) -> None:
         self._cache = cache
-        visible = {f.name: getattr(config, f.name) for f in fields(config)}
+        visible = {name: getattr(config, name) for name in Config.__annotations__}
         # How much there is of these changes nothing.
         visible["fuel"] = config.fuel is not None
         limits = config.limits

@@ -7,10 +7,9 @@ for, and where a module is unpickled.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from jitwasm.records import record
+from jitwasm.records import member, record
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -118,7 +117,7 @@ class ImplementationLimits:
                 raise ValueError(f"stack_bytes must be 16 KiB to 2^62, not {stack!r}")
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Config:
     """How modules are compiled and run.
 
@@ -166,8 +165,8 @@ class Config:
             None takes JITWASM_CACHE_SIZE, or 1 GiB.
     """
 
-    features: Features = field(default_factory=Features)
-    limits: ImplementationLimits = field(default_factory=ImplementationLimits)
+    features: Features = member(default_factory=Features)
+    limits: ImplementationLimits = member(default_factory=ImplementationLimits)
     tier: str = "auto"
     tier_up: str = "background"
     validation: str = "eager"
@@ -176,7 +175,7 @@ class Config:
     strict: bool = False
     bounds: str = "guard"
     threads: int | None = None
-    executor: Executor | Literal["processes"] | None = field(default=None, compare=False)
+    executor: Executor | Literal["processes"] | None = member(default=None, compare=False)
     host_calls: str = "fast"
     release_gil: bool = False
     verify_ir: bool = False

@@ -7,7 +7,6 @@ background; `feed` blocks while too many units wait, which is what holds back a 
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import sys
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ from jitwasm.frontend.events import CodeStart, Event, FunctionBody, ModuleEnd
 from jitwasm.frontend.moduleinfo import ModuleInfo
 from jitwasm.frontend.stream import StreamParser
 from jitwasm.module import CompiledModule, ModuleParts
-from jitwasm.records import record
+from jitwasm.records import record, replace
 from jitwasm.storedcode import StoredCode
 from jitwasm.tierchoice import Way, baseline_fingerprint, way_of
 from jitwasm.tierup import live_code
@@ -107,7 +106,7 @@ class CompileSession:
         """
         self._config = config or default_config()
         if executor is not None:
-            self._config = dataclasses.replace(self._config, executor=executor)
+            self._config = replace(self._config, executor=executor)
         self._parser = StreamParser(self._config.features, self._config.limits)
         self._cache = module_cache(self._config)
         self._chunks: list[bytes] = []
@@ -282,7 +281,7 @@ class Module(CompiledModule):
 
     def checked(self) -> Module:
         parts = self._parts
-        config = dataclasses.replace(parts.config, bounds="explicit")
+        config = replace(parts.config, bounds="explicit")
         return self._from_parts(_compile_parts(parts.data, config))
 
     @classmethod

@@ -12,19 +12,71 @@ from operator import attrgetter
 
 TYPE_CHECKING = False  # as type checkers know it; importing `typing` takes longer than this
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from dataclasses import dataclass as record
+    from dataclasses import field as member
+    from dataclasses import replace
     from typing import Any
 
-__all__ = ["record"]
+__all__ = ["member", "record", "replace"]
+
+_MISSING = object()
 
 
-def _make(cls: type, slots: bool, eq: bool) -> type:
-    names = tuple(cls.__annotations__)
-    defaults = {name: cls.__dict__[name] for name in names if name in cls.__dict__}
-    methods = {"__init__": _constructor(cls, names, defaults, slots), "__repr__": _repr(names)}
+class _Member:
+    """What `dataclasses.field` says of a field."""
+
+    def __init__(
+        self,
+        default: object = _MISSING,
+        default_factory: Callable[[], object] | None = None,
+        init: bool = True,
+        repr: bool = True,
+        compare: bool = True,
+    ) -> None:
+        self.default = default
+        self.factory = default_factory
+        self.init = init
+        self.repr = repr
+        self.compare = compare
+
+    def derived(self) -> object:
+        """The same as a field of `dataclasses`."""
+        given: dict[str, Any] = {"init": self.init, "repr": self.repr, "compare": self.compare}
+        if self.factory is not None:
+            given["default_factory"] = self.factory
+        elif self.default is not _MISSING:
+            given["default"] = self.default
+        return importlib.import_module("dataclasses").field(**given)
+
+
+def _take_members(cls: type) -> dict[str, _Member]:
+    members: dict[str, _Member] = {}
+    for name in cls.__annotations__:
+        found = cls.__dict__.get(name, _MISSING)
+        made = members[name] = found if isinstance(found, _Member) else _Member(found)
+        if made is found:
+            if made.default is _MISSING:
+                delattr(cls, name)
+            else:
+                setattr(cls, name, made.default)
+    return members
+
+
+def _make(cls: type, frozen: bool, slots: bool, eq: bool) -> type:
+    members = _take_members(cls)
+    names = tuple(members)
+    methods = {
+        "__init__": _constructor(cls, members, slots),
+        "__repr__": _repr(tuple(name for name in names if members[name].repr)),
+        "__replace__": _replace,
+    }
     if eq:
-        methods.update(_comparison(names))
-    methods.update(__setattr__=_refuse, __delattr__=_refuse, __replace__=_replace)
+        methods.update(_comparison(tuple(name for name in names if members[name].compare)))
+    if frozen:
+        methods.update(__setattr__=_refuse, __delattr__=_refuse)
+    elif eq:
+        methods["__hash__"] = None
     given = cls.__dict__
     if slots:
         contents = {k: v for k, v in given.items() if k not in (*names, "__dict__", "__weakref__")}
@@ -35,17 +87,17 @@ def _make(cls: type, slots: bool, eq: bool) -> type:
     for name, method in methods.items():
         if name not in given or (name == "__hash__" and given[name] is None):
             setattr(cls, name, method)
-    setattr(cls, "__match_args__", names)  # noqa: B010
+    setattr(cls, "__match_args__", tuple(n for n in names if members[n].init))  # noqa: B010
     for attribute in ("__dataclass_fields__", "__dataclass_params__"):
-        setattr(cls, attribute, _Derived(attribute, names, defaults))
+        setattr(cls, attribute, _Derived(attribute, members, frozen))
     return cls
 
 
 class _Derived:
     """An attribute that data classes have, taken from one once somebody asks."""
 
-    def __init__(self, attribute: str, names: tuple[str, ...], defaults: dict[str, object]) -> None:
-        self._attribute, self._names, self._defaults = attribute, names, defaults
+    def __init__(self, attribute: str, members: dict[str, _Member], frozen: bool) -> None:
+        self._attribute, self._members, self._frozen = attribute, members, frozen
         self._found: object = None
 
     def __get__(self, instance: object, cls: type) -> object:
@@ -54,33 +106,52 @@ class _Derived:
         return self._found
 
     def _derive(self, cls: type) -> object:
-        dataclasses = importlib.import_module("dataclasses")
         rows = [
-            (name, cls.__annotations__[name], dataclasses.field(default=self._defaults[name]))
-            if name in self._defaults
-            else (name, cls.__annotations__[name])
-            for name in self._names
+            (name, cls.__annotations__[name], member.derived())
+            for name, member in self._members.items()
         ]
-        model = dataclasses.make_dataclass(cls.__name__, rows, frozen=True)
+        dataclasses = importlib.import_module("dataclasses")
+        model = dataclasses.make_dataclass(cls.__name__, rows, frozen=self._frozen)
         return getattr(model, self._attribute)
 
 
-def _constructor(
-    cls: type, names: tuple[str, ...], defaults: dict[str, object], slots: bool
-) -> object:
-    parameters = [f"{name}=_defaults[{name!r}]" if name in defaults else name for name in names]
+def _constructor(cls: type, members: dict[str, _Member], slots: bool) -> object:
+    parameters, values = [], []
+    scope: dict[str, object] = {"_set": object.__setattr__, "_made": _Made()}
+    for name, member in members.items():
+        value = name
+        if member.factory is not None:
+            scope[f"_make_{name}"] = member.factory
+            value = f"_make_{name}() if {name} is _made else {name}"
+            parameters.append(f"{name}=_made")
+        elif member.default is not _MISSING:
+            scope[f"_default_{name}"] = member.default
+            parameters.append(f"{name}=_default_{name}")
+        else:
+            parameters.append(name)
+        if not member.init:
+            parameters.pop()
+            value = f"_make_{name}()" if member.factory is not None else f"_default_{name}"
+        values.append((name, value))
     if slots:
-        body = [f"_set(self, {name!r}, {name})" for name in names]
+        body = [f"_set(self, {name!r}, {value})" for name, value in values]
     else:
-        body = ["_fields = self.__dict__", *(f"_fields[{name!r}] = {name}" for name in names)]
+        body = ["_fields = self.__dict__", *(f"_fields[{n!r}] = {value}" for n, value in values)]
     if hasattr(cls, "__post_init__"):
         body.append("self.__post_init__()")
     text = f"def __init__({', '.join(['self', *parameters])}):\n  " + "\n  ".join(body)
-    scope: dict[str, object] = {"_defaults": defaults, "_set": object.__setattr__}
     exec(text, scope)
     made: Any = scope["__init__"]
-    made.__annotations__ = {**cls.__annotations__, "return": None}
+    types = {name: type_ for name, type_ in cls.__annotations__.items() if members[name].init}
+    made.__annotations__ = {**types, "return": None}
     return made
+
+
+class _Made:
+    """The default of a parameter whose value is made at each call."""
+
+    def __repr__(self) -> str:
+        return "<factory>"
 
 
 def _values(names: tuple[str, ...]) -> attrgetter[object]:
@@ -131,7 +202,14 @@ def _replace(self: object, /, **changes: object) -> object:
 
 if not TYPE_CHECKING:
 
-    def record(*, frozen: bool, slots: bool = False, eq: bool = True) -> object:
-        """As `dataclasses.dataclass(frozen=True, ...)`, with defaults that are plain values."""
-        assert frozen
-        return lambda cls: _make(cls, slots, eq)
+    def record(*, frozen: bool = False, slots: bool = False, eq: bool = True) -> object:
+        """As `dataclasses.dataclass`; only what is frozen has slots."""
+        assert frozen or not slots
+        return lambda cls: _make(cls, frozen, slots, eq)
+
+    member = _Member
+    """As `dataclasses.field`."""
+
+    def replace(record: object, /, **changes: object) -> object:
+        """As `dataclasses.replace`."""
+        return _replace(record, **changes)

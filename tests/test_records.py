@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from jitwasm.records import record
+from jitwasm.records import member, record, replace
 
 
 @record(frozen=True)
@@ -106,3 +106,42 @@ def test_a_data_class_may_inherit_from_it() -> None:
     assert [row.name for row in dataclasses.fields(Longer)] == ["first", "second", "third"]
     with pytest.raises(TypeError, match="frozen"):
         dataclasses.dataclass(type("Mutable", (Plain,), {}))
+
+
+@record()
+class Changing:
+    first: int
+    rows: list[int] = member(default_factory=list)
+    hidden: str = member(default="", repr=False, compare=False)
+    later: int | None = member(default=None, init=False)
+
+
+@dataclasses.dataclass
+class ChangingReference:
+    first: int
+    rows: list[int] = dataclasses.field(default_factory=list)
+    hidden: str = dataclasses.field(default="", repr=False, compare=False)
+    later: int | None = dataclasses.field(default=None, init=False)
+
+
+def test_members_are_made_shown_and_compared_as_fields_are() -> None:
+    shown = str(inspect.signature(ChangingReference))
+    assert str(inspect.signature(Changing)) == shown
+    one, other = Changing(1), Changing(1, hidden="seen")
+    assert repr(one) == repr(ChangingReference(1)).replace("ChangingReference", "Changing")
+    assert one == other and one.rows is not other.rows
+    other.later = 2
+    assert one != other
+    assert Changing.__hash__ is None
+    assert Changing.__match_args__ == ChangingReference.__match_args__
+    assert not hasattr(Changing, "rows") and Changing.hidden == ""
+
+
+def test_members_are_fields_to_who_asks() -> None:
+    names = [field.name for field in dataclasses.fields(ChangingReference)]
+    assert [field.name for field in dataclasses.fields(Changing)] == names
+    changed = replace(Changing(1, [2], "h"), first=3)
+    assert (changed.first, changed.rows, changed.hidden, changed.later) == (3, [2], "h", None)
+    assert dataclasses.asdict(changed)["rows"] == [2]
+    with pytest.raises(ValueError, match="later"):
+        replace(changed, later=1)

@@ -6,7 +6,6 @@ import os
 import threading
 import time
 from contextlib import suppress
-from pathlib import Path
 
 from jitwasm.backend.native import native
 from jitwasm.backend.scheduler import WorkerPool
@@ -55,7 +54,8 @@ def _park(thread: threading.Thread, code: range) -> None:
 def _llvm_code() -> range | None:
     """Where LLVM's machine code lies, if it is loaded."""
     try:
-        lines = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines()
+        with open("/proc/self/maps", encoding="utf-8", errors="replace") as file:
+            lines = file.read().splitlines()
     except OSError:
         return None
     for line in lines:

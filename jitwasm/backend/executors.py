@@ -7,7 +7,6 @@ it expects to be run by.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import importlib
 import os
@@ -20,6 +19,7 @@ from jitwasm.backend.codegen import LLVMError, TargetSpec, compile_unit
 from jitwasm.backend.scheduler import Scheduler, shared_pool
 from jitwasm.backend.units import CompileUnit
 from jitwasm.config import Config
+from jitwasm.records import replace
 from jitwasm.version import __version__
 
 __all__ = [
@@ -55,7 +55,7 @@ def compile_task(unit: CompileUnit, target: TargetSpec, verify: bool, expected: 
     """
     if versions() != expected:
         raise VersionMismatch(f"this worker has {versions()}; wanted is {expected}")
-    target = dataclasses.replace(target, opt_level=unit.opt_level)
+    target = replace(target, opt_level=unit.opt_level)
     return compile_unit(unit.text, target, verify)
 
 

@@ -17,10 +17,10 @@ import contextlib
 import ctypes
 import functools
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from ctypes import c_bool, c_char_p, c_int, c_size_t, c_uint, c_void_p
-from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -102,7 +102,8 @@ class _Library:
         # Imported at first use: a process that compiles nothing with LLVM never loads it.
         package = importlib.import_module("llvmlite")
         self.version: str = package.__version__
-        path = str(Path(package.__file__ or "").parent / "binding" / "libllvmlite.so")
+        folder = os.path.dirname(package.__file__ or "")
+        path = os.path.join(folder, "binding", "libllvmlite.so")
         self._releasing, self._keeping = ctypes.CDLL(path), ctypes.PyDLL(path)
         for handle, rows in ((self._releasing, _LONG), (self._keeping, _SHORT)):
             for name, (result, parameters) in rows.items():

@@ -18,11 +18,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Executor, Future, InvalidStateError
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from jitwasm.backend import libc
 from jitwasm.backend.units import CompileUnit
+from jitwasm.records import record
 
 __all__ = [
     "WORKER_STACK",
@@ -43,7 +43,7 @@ class BudgetExceeded(RuntimeError):
     """A task took more CPU time than it may. Its thread goes on: threads cannot be stopped."""
 
 
-@dataclass(eq=False)
+@record(eq=False)
 class _Task:
     """A call on its way.
 

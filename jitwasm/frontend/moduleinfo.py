@@ -9,13 +9,12 @@ Index spaces count imports first (specification: Modules, "Indices").
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
 from jitwasm.abi import VMLayout
 from jitwasm.frontend.names import NameSection, read_name_section
-from jitwasm.records import record
+from jitwasm.records import member, record
 from jitwasm.types import (
     DefType,
     ExternType,
@@ -113,7 +112,7 @@ class DataSegment:
     payload: bytes
 
 
-@dataclass
+@record()
 class ModuleInfo:
     """The declarations of one module.
 
@@ -131,29 +130,29 @@ class ModuleInfo:
         custom_sections: all of them, in order.
     """
 
-    types: list[DefType] = field(default_factory=list)
-    imports: list[Import] = field(default_factory=list)
-    functions: list[DefType] = field(default_factory=list)
-    tables: list[TableType] = field(default_factory=list)
-    memories: list[MemoryType] = field(default_factory=list)
-    globals: list[GlobalType] = field(default_factory=list)
-    tags: list[TagType] = field(default_factory=list)
+    types: list[DefType] = member(default_factory=list)
+    imports: list[Import] = member(default_factory=list)
+    functions: list[DefType] = member(default_factory=list)
+    tables: list[TableType] = member(default_factory=list)
+    memories: list[MemoryType] = member(default_factory=list)
+    globals: list[GlobalType] = member(default_factory=list)
+    tags: list[TagType] = member(default_factory=list)
     imported_functions: int = 0
     imported_tables: int = 0
     imported_memories: int = 0
     imported_globals: int = 0
     imported_tags: int = 0
-    table_inits: dict[int, ConstExpr] = field(default_factory=dict)
-    global_inits: list[ConstExpr] = field(default_factory=list)
-    exports: list[Export] = field(default_factory=list)
+    table_inits: dict[int, ConstExpr] = member(default_factory=dict)
+    global_inits: list[ConstExpr] = member(default_factory=list)
+    exports: list[Export] = member(default_factory=list)
     start: int | None = None
-    elements: list[ElementSegment] = field(default_factory=list)
-    data: list[DataSegment] = field(default_factory=list)
+    elements: list[ElementSegment] = member(default_factory=list)
+    data: list[DataSegment] = member(default_factory=list)
     data_count: int | None = None
-    declared_functions: set[int] = field(default_factory=set)
-    custom_sections: list[CustomSection] = field(default_factory=list)
-    _name_section: CustomSection | None = field(default=None, init=False, repr=False)
-    _names: NameSection | None = field(default=None, init=False, repr=False, compare=False)
+    declared_functions: set[int] = member(default_factory=set)
+    custom_sections: list[CustomSection] = member(default_factory=list)
+    _name_section: CustomSection | None = member(default=None, init=False, repr=False)
+    _names: NameSection | None = member(default=None, init=False, repr=False, compare=False)
 
     @cached_property
     def layout(self) -> VMLayout:

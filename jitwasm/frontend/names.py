@@ -6,10 +6,9 @@ it can be read.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from jitwasm.errors import MalformedError
 from jitwasm.frontend.reader import Reader
+from jitwasm.records import member, record
 
 __all__ = ["NameSection", "read_name_section"]
 
@@ -17,12 +16,12 @@ _MODULE = 0
 _FUNCTIONS = 1
 
 
-@dataclass
+@record()
 class NameSection:
     """Names of the module and of its functions by funcidx."""
 
     module: str | None = None
-    functions: dict[int, str] = field(default_factory=dict)
+    functions: dict[int, str] = member(default_factory=dict)
 
 
 def read_name_section(payload: bytes, functions: int) -> NameSection:

@@ -20,7 +20,6 @@ caller, except in `ri`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from jitwasm.backend.baseline.encodings import ENCODINGS
@@ -128,7 +127,6 @@ SCRATCH: Final = 15
 """xmm15: of code without VEX encodings only."""
 
 
-@dataclass(frozen=True)
 class Spec:
     """An encoding.
 
@@ -147,18 +145,48 @@ class Spec:
             second source; what has to be moved for that is moved.
     """
 
-    prefix: int
-    opcode: bytes
-    wide: int
-    map: int
-    digit: int
-    immediate: int
-    byte_reg: bool
-    byte_rm: bool
-    sources: int
-    from_general: bool
-    commutes: bool
-    legacy: bool
+    __slots__ = (
+        "byte_reg",
+        "byte_rm",
+        "commutes",
+        "digit",
+        "from_general",
+        "immediate",
+        "legacy",
+        "map",
+        "opcode",
+        "prefix",
+        "sources",
+        "wide",
+    )
+
+    def __init__(
+        self,
+        prefix: int,
+        opcode: bytes,
+        wide: int,
+        map: int,
+        digit: int,
+        immediate: int,
+        byte_reg: bool,
+        byte_rm: bool,
+        sources: int,
+        from_general: bool,
+        commutes: bool,
+        legacy: bool,
+    ) -> None:
+        self.prefix = prefix
+        self.opcode = opcode
+        self.wide = wide
+        self.map = map
+        self.digit = digit
+        self.immediate = immediate
+        self.byte_reg = byte_reg
+        self.byte_rm = byte_rm
+        self.sources = sources
+        self.from_general = from_general
+        self.commutes = commutes
+        self.legacy = legacy
 
     def head(self, reg: int, v: int, index: int, base: int, force: bool) -> bytes:
         """Everything before ModRM."""

@@ -7,7 +7,6 @@ ranges how far the last operand, a length, is to be shifted to the right.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from jitwasm.backend.baseline.allocator import Unsupported
 from jitwasm.backend.baseline.assembler import INSTRUCTIONS, VMCTX, Condition, imm32
@@ -24,7 +23,6 @@ _STORE = INSTRUCTIONS["store64"].rb
 _MOST = (1 << 31) - 1
 
 
-@dataclass(frozen=True)
 class Meter:
     """How bodies are charged.
 
@@ -33,8 +31,18 @@ class Meter:
         bulk_shift: the shift for the instruction at a position of a body, or None.
     """
 
-    charges: Callable[[bytes, int], dict[int, int]]
-    bulk_shift: Callable[[bytes, int], int | None]
+    __slots__ = (
+        "bulk_shift",
+        "charges",
+    )
+
+    def __init__(
+        self,
+        charges: Callable[[bytes, int], dict[int, int]],
+        bulk_shift: Callable[[bytes, int], int | None],
+    ) -> None:
+        self.charges = charges
+        self.bulk_shift = bulk_shift
 
 
 def run_metered(

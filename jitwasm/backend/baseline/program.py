@@ -7,7 +7,6 @@ The layer above hands in the module's declarations (anything with the attributes
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from jitwasm.abi import VMLayout, call_conv
@@ -42,21 +41,37 @@ FLOAT: Final = 1
 OVERFLOW: Final = 2
 
 
-@dataclass(frozen=True)
 class CallPlan:
     """How a function type is called: for each parameter and result (type code, where, number).
 
-    `where` is INT or FLOAT, the number then counts registers, or OVERFLOW with a slot.
+    `where` is INT or FLOAT, the number then counts registers, or OVERFLOW with a slot. `targets`:
+    where each parameter goes: a general register, 16 plus a vector register's number, or -1.
     """
 
-    params: tuple[tuple[int, int, int], ...]
-    results: tuple[tuple[int, int, int], ...]
-    overflow_params: int
-    overflow_results: int
+    __slots__ = (
+        "overflow_params",
+        "overflow_results",
+        "params",
+        "result_types",
+        "results",
+        "targets",
+    )
 
-    targets: tuple[int, ...]
-    """Where each parameter goes: a general register, 16 plus a vector register's number, or -1."""
-    result_types: tuple[int, ...]
+    def __init__(
+        self,
+        params: tuple[tuple[int, int, int], ...],
+        results: tuple[tuple[int, int, int], ...],
+        overflow_params: int,
+        overflow_results: int,
+        targets: tuple[int, ...],
+        result_types: tuple[int, ...],
+    ) -> None:
+        self.params = params
+        self.results = results
+        self.overflow_params = overflow_params
+        self.overflow_results = overflow_results
+        self.targets = targets
+        self.result_types = result_types
 
 
 def call_plan(type_: FuncType) -> CallPlan:

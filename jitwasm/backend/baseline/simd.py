@@ -12,7 +12,6 @@ A recipe is a text of steps, `name target second third immediate`:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from jitwasm.backend.baseline.assembler import INSTRUCTIONS, Condition, Instruction, imm8
@@ -25,17 +24,36 @@ from jitwasm.backend.baseline.simd_recipes import recipes
 __all__ = ["broadcast", "rows_of"]
 
 
-@dataclass(frozen=True)
 class Step:
     """One instruction. Registers are indices into (x, y, z, d, t, u); -1 is none."""
 
-    op: Instruction | None
-    target: int
-    second: int
-    third: int
-    immediate: int
-    constant: int
-    kind: str
+    __slots__ = (
+        "constant",
+        "immediate",
+        "kind",
+        "op",
+        "second",
+        "target",
+        "third",
+    )
+
+    def __init__(
+        self,
+        op: Instruction | None,
+        target: int,
+        second: int,
+        third: int,
+        immediate: int,
+        constant: int,
+        kind: str,
+    ) -> None:
+        self.op = op
+        self.target = target
+        self.second = second
+        self.third = third
+        self.immediate = immediate
+        self.constant = constant
+        self.kind = kind
 
 
 _NAMES: Final = "xyzdtu"
@@ -68,12 +86,19 @@ def _parse(isa: InstructionSet, text: str) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-@dataclass(frozen=True)
 class Recipe:
-    steps: tuple[Step, ...]
-    operands: int
-    uses_t: bool
-    uses_u: bool
+    __slots__ = (
+        "operands",
+        "steps",
+        "uses_t",
+        "uses_u",
+    )
+
+    def __init__(self, steps: tuple[Step, ...], operands: int, uses_t: bool, uses_u: bool) -> None:
+        self.steps = steps
+        self.operands = operands
+        self.uses_t = uses_t
+        self.uses_u = uses_u
 
 
 def _recipe(isa: InstructionSet, text: str) -> Recipe:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
-from pathlib import Path
 
 from jitwasm.backend.irtext import expand
 
@@ -102,7 +102,8 @@ _DECLARE = re.compile(r"(?:declare [^@]*)?@(?P<name>[\w.]+)")
 
 @functools.cache
 def _source(name: str) -> str:
-    return (Path(__file__).parent / name).read_text(encoding="utf-8")
+    with open(os.path.join(os.path.dirname(__file__), name), encoding="utf-8") as file:
+        return file.read()
 
 
 @functools.cache

@@ -10,30 +10,41 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from pathlib import Path
+import os
+from typing import TYPE_CHECKING
 
 from jitwasm.backend.codegen import TargetSpec, compile_unit
 from jitwasm.backend.runtime.assemble import OBJECTS, part_text
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 __all__ = ["OBJECTS", "build", "compile_object", "file_name", "prebuilt_object", "source_digest"]
 
 _BUILD_LEVEL, _FIRST_USE_LEVEL = 2, 0
-_FOLDER = Path(__file__).parent
-_BACKEND, _PACKAGE = _FOLDER.parent, _FOLDER.parent.parent
+_FOLDER = os.path.dirname(__file__)
+_BACKEND = os.path.dirname(_FOLDER)
+_PACKAGE = os.path.dirname(_BACKEND)
 
 
 @functools.cache
 def source_digest() -> str:
     """Identifies all that the runtime's objects are made from, the compiler's version aside."""
-    sources = sorted(path for path in _FOLDER.iterdir() if path.suffix in (".ll", ".s"))
-    sources += [_FOLDER / "assemble.py", Path(__file__), _BACKEND / "irtext.py"]
-    sources += [_PACKAGE / "abi.py", _PACKAGE / "trapcodes.py"]
+    names = sorted(name for name in os.listdir(_FOLDER) if name.endswith((".ll", ".s")))
+    sources = [os.path.join(_FOLDER, name) for name in (*names, "assemble.py", "prebuilt.py")]
+    sources.append(os.path.join(_BACKEND, "irtext.py"))
+    sources += [os.path.join(_PACKAGE, name) for name in ("abi.py", "trapcodes.py")]
     digest = hashlib.blake2b(digest_size=12)
     for path in sources:
-        data = path.read_bytes()
-        digest.update(f"{path.name} {len(data)}\n".encode())
+        data = _read(path)
+        digest.update(f"{os.path.basename(path)} {len(data)}\n".encode())
         digest.update(data)
     return digest.hexdigest()
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
 
 
 def file_name(name: str) -> str:
@@ -44,7 +55,7 @@ def file_name(name: str) -> str:
 def prebuilt_object(name: str) -> bytes | None:
     """One of `OBJECTS`, if it was built from these sources."""
     try:
-        return (_FOLDER / file_name(name)).read_bytes()
+        return _read(os.path.join(_FOLDER, file_name(name)))
     except OSError:
         return None
 
@@ -67,4 +78,6 @@ def build(folder: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    build(_FOLDER)
+    import pathlib
+
+    build(pathlib.Path(_FOLDER))

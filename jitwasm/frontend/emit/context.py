@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from jitwasm.abi import (
     MEMORY32_GUARD,
     MEMORY32_MOST,
@@ -16,6 +14,7 @@ from jitwasm.abi import (
 from jitwasm.config import Config
 from jitwasm.frontend.immediates import ImmediateReader
 from jitwasm.frontend.moduleinfo import ModuleInfo
+from jitwasm.records import record
 from jitwasm.types import I64, FuncType, MemoryType, ValType
 
 __all__ = ["INSIDE", "MemoryPlan", "ModuleContext"]
@@ -25,7 +24,7 @@ INSIDE = "getelementptr inbounds nuw i8, ptr"
 whatever the index is, index, static offset and width end before the guard does (`slack`)."""
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class MemoryPlan:
     """How accesses to one memory are checked.
 

@@ -22,12 +22,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from jitwasm.frontend.emit.function import FunctionEmitter
 from jitwasm.frontend.opcodes_simd import SIMD_OPCODES
 from jitwasm.frontend.stacks import COND
+from jitwasm.records import record
 from jitwasm.types import F32, F64, I32, I64, V128, ValType
 
 __all__ = [
@@ -49,7 +49,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Lanes:
     """One shape: how many lanes of which LLVM type, and which value type holds one lane."""
 
