@@ -6,7 +6,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from jitwasm.errors import InvalidError, MalformedError
-from jitwasm.frontend.checker import BLOCK, ELSE, IF, LOOP, SHORT_LIST, Checker, Frame, Types, u32
+from jitwasm.frontend.checker import (
+    BLOCK,
+    ELSE,
+    IF,
+    LOOP,
+    SHORT_LIST,
+    Checker,
+    Entry,
+    Frame,
+    Types,
+    u32,
+)
 from jitwasm.frontend.leb128 import UNEXPECTED_END, read_signed
 from jitwasm.frontend.stacks import mismatch
 from jitwasm.types import BOT, I32, RefType, ValType
@@ -14,7 +25,18 @@ from jitwasm.types import BOT, I32, RefType, ValType
 if TYPE_CHECKING:
     from mypy_extensions import i64
 
-__all__ = ["HANDLERS", "by_signature", "float_const", "int_const", "load", "store"]
+__all__ = [
+    "HANDLERS",
+    "br_table",
+    "by_signature",
+    "float_const",
+    "int_const",
+    "load",
+    "memory_bulk",
+    "memory_grow",
+    "memory_size",
+    "store",
+]
 
 
 # -- control ---------------------------------------------------------------------------------------
@@ -95,6 +117,25 @@ def br_if(c: Checker, pos: i64, row: None) -> i64:
         if len(wanted) > SHORT_LIST:
             c.spend(len(wanted))
     return pos
+
+
+def br_table(c: Checker, pos: i64, row: Entry) -> i64:
+    """With targets that take no values; `row` knows the others."""
+    code, frames = c.code, c.frames
+    count, at = u32(c, pos)
+    behind: i64 = at + count + 1
+    known = len(frames)
+    if behind <= len(code) and c.types[-1] is I32:
+        for label in set(code[at:behind]):
+            # Of labels of more than one byte the first is 0x80 or above.
+            if label >= 0x80 or label >= known or _label_types(frames[-1 - label]):
+                break
+        else:
+            c.types.pop()
+            c.stop()
+            return behind
+    handler, others = row
+    return handler(c, pos, others)
 
 
 def return_(c: Checker, pos: i64, row: None) -> i64:
@@ -258,6 +299,33 @@ def _index(c: Checker, pos: i64, log_size: int) -> i64:
     addr, behind = c.declared.read_memarg(code, pos, c.base, log_size)
     c.pop(addr)
     return behind
+
+
+def memory_size(c: Checker, pos: i64, row: Entry) -> i64:
+    """Of a memory 0 that is indexed by i32; `row` knows the others. So for the following."""
+    if c.code[pos] == 0 and c.declared.plain_memory:
+        c.types.append(I32)
+        return pos + 1
+    handler, others = row
+    return handler(c, pos, others)
+
+
+def memory_grow(c: Checker, pos: i64, row: Entry) -> i64:
+    if c.code[pos] == 0 and c.declared.plain_memory and c.types[-1] is I32:
+        return pos + 1
+    handler, others = row
+    return handler(c, pos, others)
+
+
+def memory_bulk(c: Checker, pos: i64, row: tuple[int, Entry]) -> i64:
+    """memory.fill and memory.copy, with so many bytes of immediates, all of them zero."""
+    size, (handler, others) = row
+    code, types = c.code, c.types
+    plain = c.declared.plain_memory and code[pos] == 0 and code[pos + size - 1] == 0
+    if plain and types[-1] is I32 and types[-2] is I32 and types[-3] is I32:
+        del types[-3:]
+        return pos + size
+    return handler(c, pos - 1, others)
 
 
 def by_signature(c: Checker, pos: i64, row: tuple[Types, Types]) -> i64:

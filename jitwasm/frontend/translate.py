@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 
 from jitwasm.config import Config
-from jitwasm.errors import CompileError, InvalidError, MalformedError
+from jitwasm.errors import CompileError, MalformedError
 from jitwasm.frontend.emit.context import ModuleContext
 from jitwasm.frontend.emit.control import start_function
 from jitwasm.frontend.emit.dispatch import handlers
@@ -26,8 +26,9 @@ from jitwasm.frontend.emit.prescan import (
 from jitwasm.frontend.emit.stacklimit import check_stack
 from jitwasm.frontend.events import FunctionBody
 from jitwasm.frontend.leb128 import UNEXPECTED_END
+from jitwasm.frontend.localdecls import read_locals
 from jitwasm.frontend.moduleinfo import ModuleInfo
-from jitwasm.frontend.reader import Reader, read_val_type
+from jitwasm.frontend.reader import Reader
 from jitwasm.ir import FunctionIR
 from jitwasm.types import RefType, ValType
 
@@ -104,7 +105,7 @@ class Translator:
         local_types: list[ValType] = list(params)
         values = parameter_values(module.convs[body.funcidx])
         uninitialized: list[int] = []
-        for count, type_ in self._read_locals(reader, len(params)):
+        for count, type_ in read_locals(reader, module.info, module.config, len(params)):
             if isinstance(type_, RefType) and not type_.nullable:
                 uninitialized += range(len(local_types), len(local_types) + count)
             local_types += [type_] * count
@@ -123,23 +124,6 @@ class Translator:
         if b"\x03" in code and not in_memory:
             f.assigned = loop_assignments(code, reader.pos, len(local_types), module.immediates)
         return f, reader.pos
-
-    def _read_locals(self, reader: Reader, params: int) -> list[tuple[int, ValType]]:
-        """The local declarations; their number is checked before anything is made of it."""
-        info, features = self._module.info, self._module.config.features
-        declared: list[tuple[int, ValType]] = []
-        total = params
-        for _ in range(reader.count("local declarations", reader.remaining)):
-            offset = reader.offset
-            count = reader.u32()
-            total += count
-            if total >= 1 << 32:
-                raise MalformedError("too many locals", offset)
-            declared.append((count, read_val_type(reader, info.types, features)))
-        limit = self._module.config.limits.locals
-        if total > limit:
-            raise InvalidError(f"too many locals: {total}, the limit is {limit}", reader.offset)
-        return declared
 
     def _has_too_many_locals(self, code: bytes, pos: int, count: int) -> bool:
         if count * len(code) <= SNAPSHOT_LIMIT:

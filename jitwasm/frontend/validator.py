@@ -1,42 +1,41 @@
 """Validation alone, several times faster than translation.
 
 The instructions that programs mostly consist of are checked by types alone (checkloop.py). For all
-others the rules are those of the translator: its handlers run here as well, as if all code were
-unreachable, so that they check everything and emit nothing.
+others the rules are those of the translator (rarechecks.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import importlib
+from collections.abc import Callable
 from functools import cache
-from itertools import repeat
-from typing import Any, SupportsIndex, cast, overload
+from typing import Any
 
 from jitwasm.config import Config, Features
 from jitwasm.errors import CompileError, InvalidError
+from jitwasm.frontend.accesses import LOADS, STORES
 from jitwasm.frontend.checker import Checker, Declared, Entry, Rule, Types
 from jitwasm.frontend.checkloop import Dispatch, check
 from jitwasm.frontend.checkrules import (
     HANDLERS,
+    br_table,
     by_signature,
     float_const,
     int_const,
     load,
+    memory_bulk,
+    memory_grow,
+    memory_size,
     store,
 )
 from jitwasm.frontend.emit.context import ModuleContext
-from jitwasm.frontend.emit.dispatch import handlers
-from jitwasm.frontend.emit.function import Entry as EmitterEntry
-from jitwasm.frontend.emit.function import FunctionEmitter
-from jitwasm.frontend.emit.memory import LOADS, STORES
 from jitwasm.frontend.events import FunctionBody
 from jitwasm.frontend.immediates import read_block_type, read_memarg
 from jitwasm.frontend.instruction import PREFIX_SHIFT, Op
+from jitwasm.frontend.localdecls import read_locals
 from jitwasm.frontend.moduleinfo import ModuleInfo
 from jitwasm.frontend.opcodes import OPCODES
 from jitwasm.frontend.reader import Reader
-from jitwasm.frontend.stacks import ControlFrame
-from jitwasm.frontend.translate import Translator, check_instructions
 from jitwasm.frontend.validate import check_memarg, check_table, func_type_at
 from jitwasm.types import F32, F64, I32, I64, V128, FuncType, RefType, ValType, heap_matches
 
@@ -45,64 +44,15 @@ __all__ = ["Validator"]
 _TYPES = {"i32": I32, "i64": I64, "f32": F32, "f64": F64, "v128": V128}
 
 
-class _NoOperands(list[str]):
-    """In place of the operands beside the types: nobody looks at them."""
-
-    def append(self, item: str) -> None:
-        pass
-
-    def extend(self, items: Iterable[str]) -> None:
-        pass
-
-    def pop(self, index: SupportsIndex = -1) -> str:
-        return "poison"
-
-    @overload
-    def __getitem__(self, index: SupportsIndex) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[str]: ...
-    def __getitem__(self, index: SupportsIndex | slice) -> str | list[str]:
-        if isinstance(index, slice):
-            return ["poison"] * abs(index.start or 0)
-        return "poison"
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        pass
-
-    def __delitem__(self, index: SupportsIndex | slice) -> None:
-        pass
+def _rarechecks() -> Any:
+    return importlib.import_module("jitwasm.frontend.rarechecks")
 
 
-class _Unreachable(FunctionEmitter):
-    """A FunctionEmitter that is never in reachable code."""
-
-    __slots__ = ()
-
-    def __init__(
-        self, module: ModuleContext, funcidx: int, code: bytes, base: int, types: list[ValType]
-    ) -> None:
-        super().__init__(module, funcidx, code, base, types, [], in_memory=True)
-        self.die()
-        self.vals = _NoOperands()
-        self.line = _ignore
-        self.fresh = repeat("poison").__next__
-
-    def op(self, rhs: str) -> str:
-        return "poison"
-
-    def as_cond(self, val: str) -> str:
-        return "poison"
-
-
-def _ignore(text: str) -> None:
-    pass
-
-
-class Validator(Translator):
+class Validator:
     """Validates the bodies of one module, in any order."""
 
     def __init__(self, info: ModuleInfo, config: Config) -> None:
-        super().__init__(info, config)
+        self._module = ModuleContext(info, config)
         self._declared = _declare(self._module)
         self._dispatch = _dispatch(config.features)
 
@@ -118,23 +68,17 @@ class Validator(Translator):
             type_ = module.func_types[funcidx]
             types: list[ValType] = list(type_.params)
             uninitialized: list[int] = []
-            for count, local in self._read_locals(reader, len(types)):
+            for count, local in read_locals(reader, module.info, module.config, len(types)):
                 if isinstance(local, RefType) and not local.nullable:
                     uninitialized += range(len(types), len(types) + count)
                 types += [local] * count
             if uninitialized:
                 # Whether they have been set is for the translator's handlers to follow.
-                f = _Unreachable(module, funcidx, code, body.offset, types)
-                f.uninitialized.update(uninitialized)
-                check_instructions(f, reader.pos)
+                _rarechecks().check_all(module, body, types, uninitialized, reader.pos)
                 return
 
-            def rare(c: Checker) -> FunctionEmitter:
-                emitter = _Unreachable(module, funcidx, code, body.offset, types)
-                emitter.types = c.types
-                # It has all attributes that matter where nothing is reachable.
-                emitter.frames = cast("list[ControlFrame]", c.frames)
-                return emitter
+            def rare(c: Checker) -> Any:
+                return _rarechecks().emitter_beside(c, module, body, types)
 
             c = Checker(self._declared, code, body.offset, types, type_.results, rare)
             check(c, self._dispatch, reader.pos)
@@ -189,19 +133,29 @@ _FAST: dict[str, Entry] = {
 }
 
 
-def _rare(c: Checker, pos: int, entry: EmitterEntry) -> int:
-    """An instruction that the translator's handler checks."""
-    handler, row = entry
-    return handler(c.rare(), pos, row)
+_SHORT: dict[str, Callable[[Checker, int, Any], int]] = {
+    "br_table": br_table,
+    "memory.size": memory_size,
+    "memory.grow": memory_grow,
+}
+"""Rules for the usual form of an instruction; their rows are the entries of all forms."""
+_BULK = {"memory.fill": 1, "memory.copy": 2}
+"""Likewise; how many bytes the immediates take then."""
 
 
-def _prefixed(c: Checker, pos: int, row: tuple[dict[int, Entry], EmitterEntry]) -> int:
-    known, others = row
+def _rare(c: Checker, pos: int, row: tuple[Features, int]) -> int:
+    """An instruction that the translator's handler checks: the features and the first byte."""
+    behind: int = _rarechecks().check_one(c.rare(), pos, *row)
+    return behind
+
+
+def _prefixed(c: Checker, pos: int, row: tuple[dict[int, Entry], Entry]) -> int:
+    known, (_, others) = row
     found = known.get(c.code[pos])
     if found is None or c.code[pos] >= 0x80:
         sub, behind = c.rare().u32(pos)
         found = known.get(sub)
-        if found is None:
+        if found is None or found[0] is memory_bulk:
             return _rare(c, pos, others)
         pos = behind - 1
     handler, inner = found
@@ -231,13 +185,17 @@ def _rules(features: Features) -> tuple[Rule | None, ...]:
 
 
 def _entries(features: Features) -> tuple[Entry, ...]:
-    entries: list[Entry] = [(_rare, entry) for entry in handlers(features, True)]
+    entries: list[Entry] = [(_rare, (features, byte)) for byte in range(256)]
     prefixed: dict[int, dict[int, Entry]] = {}
     for op in OPCODES:
         if not getattr(features, op.feature, True):
             continue
         entry, signature = _FAST.get(op.mnemonic), _signature(op)
-        if entry is None and signature is not None:
+        if op.mnemonic in _SHORT:
+            entry = (_SHORT[op.mnemonic], entries[op.code])
+        elif op.mnemonic in _BULK:
+            entry = (memory_bulk, (_BULK[op.mnemonic], entries[op.code >> PREFIX_SHIFT]))
+        elif entry is None and signature is not None:
             entry = (by_signature, signature)
         if entry is None:
             continue
@@ -247,7 +205,7 @@ def _entries(features: Features) -> tuple[Entry, ...]:
             prefix = op.code >> PREFIX_SHIFT
             prefixed.setdefault(prefix, {})[op.code & ((1 << PREFIX_SHIFT) - 1)] = entry
     for prefix, known in prefixed.items():
-        entries[prefix] = (_prefixed, (known, entries[prefix][1]))
+        entries[prefix] = (_prefixed, (known, entries[prefix]))
     return tuple(entries)
 
 
