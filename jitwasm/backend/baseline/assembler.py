@@ -47,6 +47,7 @@ __all__ = [
     "SCRATCH",
     "VMCTX",
     "Condition",
+    "Form",
     "Instruction",
     "Spec",
     "imm8",
@@ -310,7 +311,7 @@ MEMO: Final = 1 << 12
 """Entries a form remembers at most: hostile modules shall not fill memory."""
 
 
-class _Form(dict[int, bytes]):
+class Form(dict[int, bytes]):
     """One operand form of an instruction."""
 
     def __init__(self, encode: Callable[[int], bytes]) -> None:
@@ -332,14 +333,14 @@ class Instruction:
     def __init__(self, name: str, spec: Spec) -> None:
         self.name = name
         self.spec = spec
-        self.rr: dict[int, bytes] = _Form(self._registers)
-        self.rf: dict[int, bytes] = _Form(self._frame)
-        self.rb: dict[int, bytes] = _Form(self._based)
-        self.rx: dict[int, bytes] = _Form(self._indexed)
-        self.ri: dict[int, bytes] = _Form(self._immediate)
-        self.vf: dict[int, bytes] = _Form(self._frame_source)
-        self.vx: dict[int, bytes] = _Form(self._indexed_source)
-        self.vl: dict[int, bytes] = _Form(self._literal)
+        self.rr: dict[int, bytes] = Form(self._registers)
+        self.rf: dict[int, bytes] = Form(self._frame)
+        self.rb: dict[int, bytes] = Form(self._based)
+        self.rx: dict[int, bytes] = Form(self._indexed)
+        self.ri: dict[int, bytes] = Form(self._immediate)
+        self.vf: dict[int, bytes] = Form(self._frame_source)
+        self.vx: dict[int, bytes] = Form(self._indexed_source)
+        self.vl: dict[int, bytes] = Form(self._literal)
 
     def _registers(self, key: int) -> bytes:
         return self.spec.registers(key >> 4 & 15, key & 15, key >> 8)
@@ -362,6 +363,14 @@ class Instruction:
     def _literal(self, key: int) -> bytes:
         """Without the four bytes of the displacement."""
         return self.spec.memory(key & 15, RBP, 1 << 30, v=key >> 4, relative=True)[:-4]
+
+    def scaled(self, shift: int) -> Form:
+        """The form of `[base + index << shift]`: `(index << 4 | base) << 4 | reg`."""
+
+        def encode(key: int) -> bytes:
+            return self.spec.memory(key & 15, key >> 4 & 15, 0, key >> 8, shift)
+
+        return Form(encode)
 
     def _immediate(self, key: int) -> bytes:
         """Register and immediate: `imm << 4 | reg`. The register is source and target."""
@@ -406,4 +415,4 @@ def _encode_move(key: int) -> bytes:
     return bytes([rex, 0xB8 | reg & 7]) + value.to_bytes(8, "little")
 
 
-_MOVE_IMMEDIATE: Final[dict[int, bytes]] = _Form(_encode_move)
+_MOVE_IMMEDIATE: Final[dict[int, bytes]] = Form(_encode_move)

@@ -52,7 +52,7 @@ _TEST64: Final = INSTRUCTIONS["test64"].rr
 _CMP64: Final = INSTRUCTIONS["cmp64"]
 _CMP32I: Final = INSTRUCTIONS["cmp32i"].ri
 _CMP64I: Final = INSTRUCTIONS["cmp64i"].ri
-_LEA64_SPEC: Final = INSTRUCTIONS["lea64"].spec
+_LEA_ELEMENT: Final = INSTRUCTIONS["lea64"].scaled(3)
 _TABLE_SIZE: Final[int] = TABLE_RECORD.offset["size"]
 _MOVE_ENV: Final = _MOV64.rr[RDI << 4 | VMCTX]
 _WIDEN_RAX: Final = _MOV32[RAX << 4 | RAX]
@@ -262,7 +262,7 @@ def table_element(f: FunctionCompiler, tableidx: int, operand: int, code: TrapCo
     f.trap_if(Condition.AE, code)
     base = f.tmp()
     f.out += _MOV64_RB[(program.table_bases[tableidx] << 4 | VMCTX) << 4 | base]
-    f.out += _LEA64_SPEC.memory(index, base, 0, index, 3)
+    f.out += _LEA_ELEMENT[(index << 4 | base) << 4 | index]
     f.drop(base)
     return index
 

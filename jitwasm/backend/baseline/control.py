@@ -228,8 +228,15 @@ def br_if(f: FunctionCompiler, pos: int, row: None) -> int:
 
 
 def branch_if(f: FunctionCompiler, pos: int, cc: int) -> int:
-    label, pos = f.u32(pos)
-    take_if(f, f.frames[-1 - label], cc)
+    label = f.code[pos]
+    pos += 1
+    if label >= 0x80:
+        label, pos = f.u32(pos - 1)
+    frame = f.frames[-1 - label]
+    if not (frame.params if frame.kind == LOOP else frame.results):
+        f.jump_if(cc, frame)
+    else:
+        take_if(f, frame, cc)
     return pos
 
 

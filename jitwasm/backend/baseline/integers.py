@@ -31,6 +31,16 @@ HIGH: Final = 0x7FFFFFFF
 _MOV32: Final = INSTRUCTIONS["mov32"].rr
 
 
+class Addition:
+    """lea: with a constant, and with an index."""
+
+    __slots__ = ("rb", "sum")
+
+    def __init__(self, op: Instruction) -> None:
+        self.rb = op.rb
+        self.sum: dict[int, bytes] = op.scaled(0)
+
+
 class Arithmetic:
     """A two-operand instruction: its forms, its type code, whether it commutes, and whether the
     zero flag tells about its result."""
@@ -44,7 +54,7 @@ class Arithmetic:
         ri: dict[int, bytes],
         type: int,
         commutes: bool,
-        lea: Instruction | None,
+        lea: Addition | None,
         sets_zero: bool,
     ) -> None:
         self.rr = rr
@@ -147,7 +157,7 @@ def binary(f: FunctionCompiler, pos: int, row: Arithmetic) -> int:
     return pos
 
 
-def _lea(f: FunctionCompiler, lea: Instruction, target: int, x: int, y: int) -> bool:
+def _lea(f: FunctionCompiler, lea: Addition, target: int, x: int, y: int) -> bool:
     """`target = x + y` in one instruction, if x is in a register and y in one or a constant."""
     if x & KIND == REG:
         base = x >> PAYLOAD
@@ -167,7 +177,7 @@ def _lea(f: FunctionCompiler, lea: Instruction, target: int, x: int, y: int) -> 
         index = f.pins[payload]
     else:
         return False
-    f.out += lea.spec.memory(target, base, 0, index)
+    f.out += lea.sum[(index << 4 | base) << 4 | target]
     return True
 
 
@@ -492,7 +502,7 @@ def _two_operands(type_: int, bits: int, isa: InstructionSet) -> dict[str, Handl
     for name in ("add", "sub", "and", "or", "xor", "mul"):
         x86 = "imul" if name == "mul" else name
         op, imm = table[f"{x86}{bits}"], table[f"{x86}{bits}i"]
-        lea = table[f"lea{bits}"] if name == "add" else None
+        lea = Addition(table[f"lea{bits}"]) if name == "add" else None
         row = Arithmetic(op.rr, op.rf, imm.ri, type_, name != "sub", lea, name != "mul")
         rows[name] = (binary, row)
     op, imm, test = table[f"cmp{bits}"], table[f"cmp{bits}i"], table[f"test{bits}"].rr

@@ -67,7 +67,10 @@ def _assign(f: FunctionCompiler, local: int, operand: int) -> None:
 
 
 def local_set(f: FunctionCompiler, pos: int, row: None) -> int:
-    local, pos = f.u32(pos)
+    local = f.code[pos]
+    pos += 1
+    if local >= 0x80:
+        local, pos = f.u32(pos - 1)
     operand = f.stack.pop()
     _assign(f, local, operand)
     f.release(operand)
@@ -75,7 +78,10 @@ def local_set(f: FunctionCompiler, pos: int, row: None) -> int:
 
 
 def local_tee(f: FunctionCompiler, pos: int, row: None) -> int:
-    local, pos = f.u32(pos)
+    local = f.code[pos]
+    pos += 1
+    if local >= 0x80:
+        local, pos = f.u32(pos - 1)
     operand = f.stack.pop()
     _assign(f, local, operand)
     if f.pins[local] >= 0:
@@ -130,6 +136,11 @@ def int_const(f: FunctionCompiler, pos: int, type_: int) -> int:
     if byte < 0x80:
         f.stack.append(byte - (byte << 1 & 0x80) << PAYLOAD | type_ << 3 | CONST)
         return pos + 1
+    high = f.code[pos + 1]
+    if high < 0x80:
+        value = (byte & 0x7F | high << 7) - ((high & 0x40) << 8)
+        f.stack.append(value << PAYLOAD | type_ << 3 | CONST)
+        return pos + 2
     value, pos = f.signed(pos)
     f.stack.append(value << PAYLOAD | type_ << 3 | CONST)
     return pos
