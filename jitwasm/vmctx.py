@@ -308,6 +308,8 @@ class VMContext(FunctionSpace):
             reservation, size = self._reservations[index], memory.shape.size
             assert reservation is not None
             reservation.clear(words[memory.record + _BYTES], size)
+            if memory.data is not None:
+                memory.data.image()  # one is made now if this is the second use
             words[memory.record + _BYTES] = size
             made = self._made.get(("memory", self.info.imported_memories + index))
             if made is not None:
