@@ -84,8 +84,9 @@ class DataPlan:
             self._make_image(MOST_IMAGES)
 
     def image(self) -> int:
-        """The number of the contents' image, 0 if there is none: asked once for each memory that is new
-        or as new.
+        """The number of the contents' image, 0 if there is none.
+
+        To be asked once for each memory that is new, or as new.
 
         Making one takes longer than copying a little does. But where a second memory is made there
         will be more, and no page of theirs needs to be touched.
