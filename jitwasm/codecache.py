@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import os
 from collections.abc import Iterator
 from importlib.machinery import PathFinder
 
 from jitwasm.abi import ABI_VERSION
 from jitwasm.config import Config
+from jitwasm.digests import digest
 from jitwasm.diskcache import DiskCache, cache_key, cache_of
 from jitwasm.storedcode import Buffer, OptimizedCode, StoredCode
 from jitwasm.version import __version__
@@ -52,11 +52,11 @@ class ModuleCache:
 
     def key(self, content: bytes) -> str:
         """The key of a module with these bytes up to the end of its code section."""
-        return cache_key("code", self._context, hashlib.sha256(content).digest())
+        return cache_key("code", self._context, digest(content))
 
     def pointer(self, head: bytes, size: int) -> str:
         """The key of the pointer for modules that begin so and have a code section so large."""
-        return cache_key("pointer", self._context, hashlib.sha256(head).digest(), str(size))
+        return cache_key("pointer", self._context, digest(head), str(size))
 
     def follow(self, pointer: str) -> str | None:
         """What a pointer leads to."""
@@ -154,10 +154,10 @@ def environment() -> str:
 
 def _sources() -> str:
     """Changes with every file of the package, so that development never runs stale code."""
-    digest = hashlib.sha256()
-    for name, size, changed in sorted(_files(os.path.dirname(os.path.abspath(__file__)))):
-        digest.update(f"{name} {size} {changed}\n".encode())
-    return digest.hexdigest()
+    files = sorted(_files(os.path.dirname(os.path.abspath(__file__))))
+    return digest(
+        "".join(f"{name} {size} {changed}\n" for name, size, changed in files).encode()
+    ).hex()
 
 
 def _files(folder: str) -> Iterator[tuple[str, int, int]]:

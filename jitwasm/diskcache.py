@@ -13,20 +13,19 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import os
 import stat
 import time
 from collections.abc import Iterator
 
 from jitwasm.config import Config, cache_folder, cache_limit, default_config
+from jitwasm.digests import DIGEST_BYTES, blake2b
 from jitwasm.records import record
 
 __all__ = ["Blob", "DiskCache", "Usage", "cache_key", "cache_of", "process_cache"]
 
-MAGIC = b"jitwasm blob 1\r\n"
-_DIGEST = 32
-_HEADER = len(MAGIC) + _DIGEST
+MAGIC = b"jitwasm blob 2\r\n"
+_HEADER = len(MAGIC) + DIGEST_BYTES
 _SUFFIX, _PARTIAL = ".blob", ".partial"
 _TAG = "CACHEDIR.TAG"
 _TAG_TEXT = b"Signature: 8a477f597d28d172789f06886806bc55\n# A cache of jitwasm's.\n"
@@ -87,7 +86,7 @@ class _UnsafeError(OSError):
 
 def cache_key(*parts: str | bytes) -> str:
     """A key that stands for all of `parts`, in this order."""
-    digest = hashlib.sha256()
+    digest = blake2b(digest_size=DIGEST_BYTES)
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
         digest.update(b"%d:" % len(data))
@@ -211,7 +210,7 @@ def _check_owned(path: str, status: os.stat_result) -> None:
 
 
 def _digest(key: str, data: Buffer) -> bytes:
-    digest = hashlib.sha256(key.encode())
+    digest = blake2b(key.encode(), digest_size=DIGEST_BYTES)
     digest.update(data)
     return digest.digest()
 

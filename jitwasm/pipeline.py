@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
-from concurrent.futures import CancelledError, Executor
 from typing import TYPE_CHECKING, Any
 
 from jitwasm.codecache import CodeRecord, ModuleCache, module_cache
@@ -26,6 +25,8 @@ from jitwasm.tierchoice import Way, baseline_fingerprint, way_of
 from jitwasm.tierup import live_code
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from jitwasm.aot.emit import Compiled
     from jitwasm.compilation import CodeCompiler
 
@@ -187,7 +188,7 @@ class CompileSession:
     def _handle(self, events: Sequence[Event]) -> ModuleInfo | None:
         for event in events:
             if self._cancelled:
-                raise CancelledError
+                raise _cancelled()
             if isinstance(event, FunctionBody):
                 assert self._code is not None
                 if self._way != "optimized":
@@ -371,6 +372,12 @@ def is_valid(data: bytes, config: Config | None = None) -> bool:
 def machine_fingerprint() -> str:
     """Names everything on which it depends whether optimised code may run here."""
     return str(_compilers().machine_fingerprint())
+
+
+def _cancelled() -> Exception:
+    # Looked up when it is raised: importing it takes as long as compiling a small module.
+    error: Exception = importlib.import_module("concurrent.futures").CancelledError()
+    return error
 
 
 def _compilers() -> Any:

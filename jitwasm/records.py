@@ -1,8 +1,9 @@
 """Data classes that cost little at import.
 
 For each class `dataclasses` compiles half a dozen methods: half of the time that importing jitwasm
-took. Records compile one, the constructor. To type checkers they are data classes, and to
-`dataclasses.replace` and its like too: what those look for is made when they do.
+took. Records compile one, the constructor, and that when it is first used. To type checkers they
+are data classes, and to `dataclasses.replace` and its like too: what those look for is made when
+they do.
 """
 
 from __future__ import annotations
@@ -66,8 +67,9 @@ def _take_members(cls: type) -> dict[str, _Member]:
 def _make(cls: type, frozen: bool, slots: bool, eq: bool) -> type:
     members = _take_members(cls)
     names = tuple(members)
-    methods = {
-        "__init__": _constructor(cls, members, slots),
+    constructor = _Constructor(members, slots)
+    methods: dict[str, object] = {
+        "__init__": constructor,
         "__repr__": _repr(tuple(name for name in names if members[name].repr)),
         "__replace__": _replace,
     }
@@ -84,6 +86,7 @@ def _make(cls: type, frozen: bool, slots: bool, eq: bool) -> type:
         made = type(cls)(cls.__name__, cls.__bases__, {**contents, "__slots__": names})
         made.__qualname__ = cls.__qualname__
         cls = made
+    constructor.cls = cls
     for name, method in methods.items():
         if name not in given or (name == "__hash__" and given[name] is None):
             setattr(cls, name, method)
@@ -113,6 +116,19 @@ class _Derived:
         dataclasses = importlib.import_module("dataclasses")
         model = dataclasses.make_dataclass(cls.__name__, rows, frozen=self._frozen)
         return getattr(model, self._attribute)
+
+
+class _Constructor:
+    """`__init__`, until it is first looked up: then the real one takes its place."""
+
+    def __init__(self, members: dict[str, _Member], slots: bool) -> None:
+        self.cls: type = object
+        self._members, self._slots = members, slots
+
+    def __get__(self, instance: object, cls: type) -> object:
+        made: Any = _constructor(self.cls, self._members, self._slots)
+        setattr(self.cls, "__init__", made)  # noqa: B010
+        return made if instance is None else made.__get__(instance)
 
 
 def _constructor(cls: type, members: dict[str, _Member], slots: bool) -> object:

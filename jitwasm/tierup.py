@@ -17,19 +17,13 @@ import time
 import weakref
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from jitwasm.backend.background import BackgroundPool
-from jitwasm.backend.codegen import compile_unit, host_target
-from jitwasm.backend.executors import submit
 from jitwasm.backend.native import native
-from jitwasm.backend.units import CompileUnit, unit_text
 from jitwasm.codecache import CodeRecord
 from jitwasm.config import Config
 from jitwasm.errors import CompileError
-from jitwasm.frontend.emit.loopentry import NoLoopEntry
 from jitwasm.frontend.moduleinfo import ModuleInfo
 from jitwasm.ir import FunctionIR
 from jitwasm.livecode import LiveCode, RunningLoop, Tier, reset_locks
@@ -38,7 +32,10 @@ from jitwasm.records import record
 from jitwasm.storedcode import OptimizedCode
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from jitwasm.frontend.translate import Translator
+    from jitwasm.llvmpool import LLVMPool
 
 __all__ = ["failures", "live_code", "settle"]
 
@@ -54,7 +51,6 @@ PAUSE = 0.0002
 """Seconds after each piece."""
 RUNNING_SAMPLES = 4
 """After so many ticks in code for which there is better, the call is moved there."""
-LEVEL = 1
 
 
 class _Stopped(Exception):
@@ -141,8 +137,7 @@ class TierUp:
 
     def __init__(self) -> None:
         self._sampler = native().sampler
-        # One core is the program's.
-        self._pool = BackgroundPool(max(1, len(os.sched_getaffinity(0)) - 1))
+        self._llvm: LLVMPool | None = None
         self._progress = threading.Condition()
         self._modules: weakref.WeakKeyDictionary[LiveCode, _Module] = weakref.WeakKeyDictionary()
         self._thread: threading.Thread | None = None
@@ -188,6 +183,8 @@ class TierUp:
         self._sampler.wake()
         if self._thread is not None:
             self._thread.join()
+        if self._llvm is not None:
+            self._llvm.shutdown()
 
     def _after_fork(self) -> None:
         # The thread is lost; `watch` starts another when there is something to do.
@@ -272,7 +269,7 @@ class TierUp:
     def _submit_next(self) -> bool:
         """Give the pool a unit, if it has nothing to do after the present one."""
         busy = sum(len(module.compiling) for _, module in self._live())
-        if busy > self._pool.size:
+        if self._llvm is not None and busy > self._llvm.size:
             return False
         best: tuple[int, LiveCode, _Module] | None = None
         for code, module in self._live():
@@ -297,10 +294,8 @@ class TierUp:
 
     def _submit_functions(self, code: LiveCode, module: _Module) -> None:
         functions = list(self._unit(code, module))
-        if not functions:
-            return
-        text = unit_text(functions, code.info.layout)
-        self._compile(code, module, _Job(tuple(row.funcidx for row in functions)), text)
+        if functions:
+            self._compile(code, module, functions)
 
     def _submit_loop(self, code: LiveCode, module: _Module) -> None:
         """Have the version of a function compiled that begins at a loop in which it is stuck."""
@@ -311,28 +306,23 @@ class TierUp:
         if loop is None or (funcidx, *loop.loops) in module.entered:
             return
         module.entered.add((funcidx, *loop.loops))
-        with suppress(NoLoopEntry):
+        no_entry = importlib.import_module("jitwasm.frontend.emit.loopentry").NoLoopEntry
+        with suppress(no_entry):
             function = self._translate(code, module, funcidx, loop.loops)
-            text = unit_text([function], code.info.layout)
-            self._compile(code, module, _Job((funcidx,), loop), text)
+            self._compile(code, module, [function], loop)
 
-    def _compile(self, code: LiveCode, module: _Module, job: _Job, text: str) -> None:
-        future = self._start(code.config, job.funcidxs, text)
-        module.compiling[future] = job
+    def _compile(
+        self,
+        code: LiveCode,
+        module: _Module,
+        functions: Sequence[FunctionIR],
+        loop: RunningLoop | None = None,
+    ) -> None:
+        if self._llvm is None:
+            self._llvm = importlib.import_module("jitwasm.llvmpool").LLVMPool()
+        future = self._llvm.compile(code.config, functions, code.info.layout)
+        module.compiling[future] = _Job(tuple(row.funcidx for row in functions), loop)
         future.add_done_callback(lambda future: self._sampler.wake())
-
-    def _start(self, config: Config, funcidxs: tuple[int, ...], text: str) -> Future[bytes]:
-        target = host_target(LEVEL, config.keeps_order)
-        if config.executor is None:
-            pool = self._pool.within(config.limits.compile_seconds)
-            return pool.submit(compile_unit, text, target, config.verify_ir)
-        unit = CompileUnit(0, LEVEL, funcidxs, text, 0)
-        try:
-            return submit(config, unit, target)
-        except Exception as error:  # the caller's executor has been shut down, perhaps
-            failed: Future[bytes] = Future()
-            failed.set_exception(error)
-            return failed
 
     def _unit(self, code: LiveCode, module: _Module) -> Iterator[FunctionIR]:
         """The next functions to be optimised together, translated."""

@@ -12,26 +12,23 @@ does not have the adapter either, only many more calls are reason enough.
 
 from __future__ import annotations
 
+import importlib
+import sys
 import threading
 import weakref
 from array import array
-from concurrent.futures import Future
-from typing import Literal, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from jitwasm.backend import llvm
-from jitwasm.backend.codegen import TargetSpec, compile_unit
 from jitwasm.backend.codespace import CodeSpace
-from jitwasm.backend.conversions import type_at
 from jitwasm.backend.host import HostFunctions, HostTypes
 from jitwasm.backend.loader import CodeImage
-from jitwasm.backend.runtime.assemble import HOT
-from jitwasm.backend.scheduler import shared_pool
-from jitwasm.backend.thunks import THUNK, thunk_ir
-from jitwasm.backend.trampolines import TRAMPOLINE, trampoline_ir
-from jitwasm.diskcache import cache_key, process_cache
-from jitwasm.types import FuncType, RefType
-from jitwasm.version import __version__
+from jitwasm.backend.runtime.layout import HOT
+from jitwasm.types import FuncType
 from jitwasm.weaktable import WeakTable
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 __all__ = ["PATIENCE", "Adapters", "Switchable"]
 
@@ -42,7 +39,6 @@ MOST_VALUES = 24
 """Types with more parameters and results than this stay with the generic ways: LLVM takes seconds
 for hundreds."""
 
-_TARGET = TargetSpec("x86-64", "", 2)
 _GENERIC = {"thunk": "jw_entry", "trampoline": "jw_host_call"}
 
 Key = tuple[str, FuncType, bool]
@@ -156,14 +152,15 @@ class Adapters:
         adapter = self._adapter(key)
         with self._lock:
             adapter.calls += HOT
-            compiles = llvm.is_loaded() or adapter.calls >= PATIENCE
+            compiles = _llvm_is_loaded() or adapter.calls >= PATIENCE
             if (
                 adapter.making is None
                 and (compiles or not adapter.is_searched)
                 and _is_short(type_)
             ):
                 adapter.is_searched = True
-                adapter.making = shared_pool().submit(self._make, key, adapter, compiles)
+                pool = importlib.import_module("jitwasm.backend.scheduler").shared_pool()
+                adapter.making = pool.submit(self._make, key, adapter, compiles)
 
     def make(self, kind: str, type_: FuncType, variant: bool) -> None:
         """Make an adapter now, whatever that takes, if functions of this type get one."""
@@ -176,13 +173,14 @@ class Adapters:
             self._make(key, adapter, compiles=True)
 
     def _make(self, key: Key, adapter: _Adapter, compiles: bool) -> None:
-        text, references = self._text(key)
-        data = _object(text, compiles)
+        # Not at import: most functions are called a few times only.
+        code = importlib.import_module("jitwasm.backend.adaptercode")
+        data, type_at = code.adapter_object(*key, self._thread_slot, compiles)
         with self._lock:
             if data is None:
                 adapter.making = None
                 return
-            adapter.code = self._load(key, data, references)
+            adapter.code = self._load(key, data, type_at, code.SYMBOLS[key[0]])
             for user in list(adapter.users):
                 user.switch(adapter.code)
             if key[0] == "trampoline":
@@ -190,19 +188,15 @@ class Adapters:
                 for users in self._imports.values():
                     users.switch(key[1], adapter.code)
 
-    def _text(self, key: Key) -> tuple[str, list[RefType]]:
-        kind, type_, variant = key
-        if kind == "thunk":
-            return thunk_ir(type_, variant, self._thread_slot)
-        return trampoline_ir(type_, self._thread_slot)
-
-    def _load(self, key: Key, data: bytes, references: list[RefType]) -> int:
+    def _load(
+        self, key: Key, data: bytes, type_at: Callable[[str], int | None], symbol: str
+    ) -> int:
         def resolve(name: str) -> int | None:
-            return type_at(references, name) or self._space.resolve(name)
+            return type_at(name) or self._space.resolve(name)
 
         image = self._space.load_runtime(data, resolve)
         self._images.append((image, key[1]))
-        return image.symbols[THUNK if key[0] == "thunk" else TRAMPOLINE]
+        return image.symbols[symbol]
 
     def settle(self) -> None:
         """Wait until everything that is being made in the background is in use."""
@@ -227,13 +221,6 @@ def _is_short(type_: FuncType) -> bool:
     return len(type_.params) + len(type_.results) <= MOST_VALUES
 
 
-def _object(text: str, compiles: bool) -> bytes | None:
-    """The object of a text: from the disk cache or, if it `compiles`, from LLVM."""
-    cache = process_cache()
-    key = cache_key("adapter", __version__, text)
-    data = cache.get(key) if cache is not None else None
-    if data is None and compiles:
-        data = compile_unit(text, _TARGET)
-        if cache is not None:
-            cache.put(key, data)
-    return data
+def _llvm_is_loaded() -> bool:
+    llvm: Any = sys.modules.get("jitwasm.backend.llvm")
+    return llvm is not None and bool(llvm.is_loaded())

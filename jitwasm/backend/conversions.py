@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from itertools import count
 
 from jitwasm.backend.cpython import COMPACT_INT, layout
-from jitwasm.backend.runtime.assemble import ERROR, complete
+from jitwasm.backend.runtime.assemble import complete
+from jitwasm.backend.runtime.layout import ERROR
 from jitwasm.types import F32, F64, I32, I64, V128, RefType, ValType
 
 __all__ = ["WEIGHTS", "FunctionText", "type_at"]

@@ -99,10 +99,16 @@ class WorkerPool(Executor):
     waiting for it.
     """
 
-    def __init__(self, threads: int | None = None) -> None:
+    def __init__(self, threads: int | None = None, at_exit: bool = True) -> None:
+        """
+        Args:
+            threads: how many; None means one for each core.
+            at_exit: shut it down at the interpreter's exit; else whoever made it does.
+        """
         self.size = threads or len(os.sched_getaffinity(0))
         self._reset()
-        atexit.register(self.shutdown, wait=True, cancel_futures=True)
+        if at_exit:
+            atexit.register(self.shutdown, wait=True, cancel_futures=True)
         os.register_at_fork(after_in_child=self._reset)
 
     def _reset(self) -> None:

@@ -6,7 +6,7 @@ import ctypes
 from collections.abc import Iterator, Sequence
 
 from jitwasm.abi import OVERFLOW_SLOT, SIGNATURE, VALUE_PLACE, Loc, call_conv
-from jitwasm.backend.runtime.assemble import HOST_FRAME, KINDS
+from jitwasm.backend.runtime.layout import HOST_FRAME, KINDS
 from jitwasm.types import FuncType, RefType
 
 __all__ = ["LimitedSignature", "far_slots", "limited_signature", "places_of", "signature_of"]

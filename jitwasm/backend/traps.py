@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from jitwasm.backend import cpython
 from jitwasm.backend.loader import ImageMap
-from jitwasm.backend.runtime.assemble import REGISTERS
+from jitwasm.backend.runtime.layout import REGISTERS
 from jitwasm.backend.unwind import unwind
 from jitwasm.errors import Frame, StackOverflow, Trap
 from jitwasm.trapcodes import TrapCode

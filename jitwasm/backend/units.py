@@ -17,10 +17,10 @@ typed callers may be in the same unit.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 from jitwasm.abi import VMLayout, function_symbol
+from jitwasm.digests import digest
 from jitwasm.ir import FUNCTION_ATTRIBUTES, PREAMBLE, FunctionIR
 from jitwasm.records import record
 
@@ -53,7 +53,7 @@ class CompileUnit:
     @property
     def digest(self) -> str:
         """Equal for units that compile to equal objects, given equal targets."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
+        return digest(self.text.encode()).hex()
 
 
 class UnitBuilder:

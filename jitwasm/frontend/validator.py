@@ -166,7 +166,12 @@ def _signature(op: Op) -> tuple[Types, Types] | None:
     """Parameters and results, if they and the opcode are all there is to know."""
     if op.signature is None or op.immediates:
         return None
-    params, _, results = op.signature.partition("->")
+    return _types_of(op.signature)
+
+
+@cache
+def _types_of(signature: str) -> tuple[Types, Types] | None:
+    params, _, results = signature.partition("->")
     words = params.split(), results.split()
     if not all(word in _TYPES for word in words[0] + words[1]):
         return None

@@ -21,7 +21,7 @@ from jitwasm.abi import INT_REGISTERS, OVERFLOW_SLOT, call_conv
 from jitwasm.backend import cpython
 from jitwasm.backend.adapters import MOST_VALUES
 from jitwasm.backend.native import native
-from jitwasm.backend.runtime.assemble import HOT
+from jitwasm.backend.runtime.layout import HOT
 from jitwasm.types import FuncType
 from tests.backend.machine import Machine, entries, signature
 

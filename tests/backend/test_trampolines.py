@@ -18,7 +18,7 @@ import pytest
 from jitwasm.abi import call_conv
 from jitwasm.backend.adapters import MOST_VALUES
 from jitwasm.backend.native import native
-from jitwasm.backend.runtime.assemble import HOT
+from jitwasm.backend.runtime.layout import HOT
 from jitwasm.errors import Trap
 from tests.backend.machine import DIVIDE, HOST, LOAD, Machine, entries, signature
 

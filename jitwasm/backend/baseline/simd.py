@@ -87,28 +87,44 @@ def _parse(isa: InstructionSet, text: str) -> tuple[Step, ...]:
 
 
 class Recipe:
+    """A recipe, parsed when it is first used: most modules use none of two hundred.
+
+    Attributes:
+        steps: none as long as it has not been parsed.
+        operands: how many it takes from the stack.
+        uses_t, uses_u: the temporary registers.
+    """
+
     __slots__ = (
+        "isa",
         "operands",
         "steps",
+        "text",
         "uses_t",
         "uses_u",
     )
 
-    def __init__(self, steps: tuple[Step, ...], operands: int, uses_t: bool, uses_u: bool) -> None:
-        self.steps = steps
-        self.operands = operands
-        self.uses_t = uses_t
-        self.uses_u = uses_u
+    def __init__(self, isa: InstructionSet, text: str) -> None:
+        self.isa = isa
+        self.text = text
+        self.steps: tuple[Step, ...] = ()
+        self.operands = 0
+        self.uses_t = False
+        self.uses_u = False
 
-
-def _recipe(isa: InstructionSet, text: str) -> Recipe:
-    steps = _parse(isa, text)
-    used = {r for s in steps for r in (s.target, s.second, s.third)}
-    return Recipe(steps, 1 + max(used & {0, 1, 2}), 4 in used, 5 in used)
+    def parse(self) -> None:
+        """Fill in the rest."""
+        steps = _parse(self.isa, self.text)
+        used = {r for s in steps for r in (s.target, s.second, s.third)}
+        self.operands = 1 + max(used & {0, 1, 2})
+        self.uses_t, self.uses_u = 4 in used, 5 in used
+        self.steps = steps  # last: another thread may be here, too
 
 
 def cook(f: FunctionCompiler, pos: int, recipe: Recipe) -> int:
     """Run a recipe on the operands on top of the stack."""
+    if not recipe.steps:
+        recipe.parse()
     registers = [-1] * 6
     for i in range(recipe.operands - 1, -1, -1):
         registers[i] = f.xreg(f.stack.pop())
@@ -195,6 +211,8 @@ def bitmask16(f: FunctionCompiler, pos: int, row: None) -> int:
 def shift(f: FunctionCompiler, pos: int, row: tuple[str, int, Recipe]) -> int:
     """The count, modulo the lane's bits plus `extra`, goes to u; then the recipe."""
     _, bits, recipe = row
+    if not recipe.steps:
+        recipe.parse()
     extra = 8 if bits == 8 and row[0] != "shl" else 0
     count = f.stack.pop()
     u = f.xtmp()
@@ -345,7 +363,7 @@ def _shift_rows(isa: InstructionSet) -> dict[str, Handler]:
             text = f"{x86}{lane} d x u"
             if x86 + lane == "psraq":
                 text = "ones t; psllq t t 63; psrlq t t u; psrlq d x u; pxor d d t; psubq d d t"
-            rows[f"{shape}.{name}"] = (shift, (name, bits, _recipe(isa, text)))
+            rows[f"{shape}.{name}"] = (shift, (name, bits, Recipe(isa, text)))
     by_words = "punpcklbw d x x; punpckhbw t x x; {0} d d u; {0} t t u; {1} d d t"
     for name, text in (
         # What crosses from one byte of a word to the other is masked out.
@@ -353,7 +371,7 @@ def _shift_rows(isa: InstructionSet) -> dict[str, Handler]:
         ("shr_s", by_words.format("psraw", "packsswb")),
         ("shr_u", by_words.format("psrlw", "packuswb")),
     ):
-        rows[f"i8x16.{name}"] = (shift, (name, 8, _recipe(isa, text)))
+        rows[f"i8x16.{name}"] = (shift, (name, 8, Recipe(isa, text)))
     return rows
 
 
@@ -361,7 +379,7 @@ def rows_of(isa: InstructionSet) -> dict[str, Handler]:
     """The vector instructions without memory operands."""
     table = isa.table
     rows: dict[str, Handler] = {
-        name: (cook, _recipe(isa, text)) for name, text in recipes(isa.features).items()
+        name: (cook, Recipe(isa, text)) for name, text in recipes(isa.features).items()
     }
     rows.update(_shift_rows(isa))
     rows["v128.any_true"] = (any_true, None)

@@ -7,19 +7,18 @@ import os
 import re
 
 from jitwasm.backend.irtext import expand
+from jitwasm.backend.runtime.layout import (
+    ERROR,
+    HOST_FRAME,
+    HOT,
+    KINDS,
+    RED_ZONE,
+    REGISTERS,
+    SIGNALS,
+    TRAP_STACK,
+)
 
-__all__ = [
-    "ERROR",
-    "HOST_FRAME",
-    "HOT",
-    "KINDS",
-    "OBJECTS",
-    "REGISTERS",
-    "SIGNALS",
-    "TRAP_STACK",
-    "complete",
-    "part_text",
-]
+__all__ = ["complete", "part_text"]
 
 _PARTS = {
     "core": (
@@ -41,34 +40,6 @@ _PARTS = {
     "libcalls": ("libcalls.ll",),
     "wasm": ("wasm.s",),
 }
-OBJECTS = {"runtime": ("core", "conversions", "calls", "memories", "libcalls"), "wasm": ("wasm",)}
-"""The objects of the runtime and the parts of each; `wasm` is loaded among wasm code."""
-
-ERROR = -0x7FFF_5AFE_DEAD_0001
-"""What jw_unbox_* return on failure. As an i64, f64 or reference it may also be a value: then
-PyErr_Occurred decides."""
-
-RED_ZONE = 256 * 1024
-"""Stack that must be left where wasm code leaves for host code."""
-
-TRAP_STACK = 64 * 1024
-"""Bytes of the stack kept for the backtrace of a trap."""
-
-REGISTERS = ("rbx", "rbp", "r12", "r13", "r14", "r15", "rsp", "rip")
-"""What an activation and a trap's record hold, in this order."""
-
-HOST_FRAME = {"env": 0, "ints": 8, "floats": 48, "size": 184}
-"""The argument registers in memory, where results go too: what host calls make on the stack, and
-what `jw_enter_frame` takes."""
-
-KINDS = {name: number for number, name in enumerate(("i32", "i64", "f32", "f64", "v128", "ref"))}
-"""Of values, in a ValuePlace."""
-
-HOT = 1024
-"""A power of two: after so many calls of one function its adapter is reported, and again after as
-many more."""
-
-SIGNALS = {"SIGILL": 4, "SIGBUS": 7, "SIGFPE": 8, "SIGSEGV": 11, "SIGURG": 23}
 
 # ucontext_t on x86-64: the general registers begin at offset 40, in the order of <sys/ucontext.h>.
 _CONTEXT = "r8 r9 r10 r11 r12 r13 r14 r15 rdi rsi rbp rbx rdx rax rcx rsp rip eflags".split()

@@ -9,12 +9,12 @@ as fast as LLVM can; `python -m jitwasm.backend.runtime.prebuilt` builds them in
 from __future__ import annotations
 
 import functools
-import hashlib
+import importlib
 import os
 from typing import TYPE_CHECKING
 
-from jitwasm.backend.codegen import TargetSpec, compile_unit
-from jitwasm.backend.runtime.assemble import OBJECTS, part_text
+from jitwasm.backend.runtime.layout import OBJECTS
+from jitwasm.digests import blake2b
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["OBJECTS", "build", "compile_object", "file_name", "prebuilt_object", "source_digest"]
 
 _BUILD_LEVEL, _FIRST_USE_LEVEL = 2, 0
+_PROGRAMS = ("assemble.py", "layout.py", "prebuilt.py")
 _FOLDER = os.path.dirname(__file__)
 _BACKEND = os.path.dirname(_FOLDER)
 _PACKAGE = os.path.dirname(_BACKEND)
@@ -31,10 +32,10 @@ _PACKAGE = os.path.dirname(_BACKEND)
 def source_digest() -> str:
     """Identifies all that the runtime's objects are made from, the compiler's version aside."""
     names = sorted(name for name in os.listdir(_FOLDER) if name.endswith((".ll", ".s")))
-    sources = [os.path.join(_FOLDER, name) for name in (*names, "assemble.py", "prebuilt.py")]
+    sources = [os.path.join(_FOLDER, name) for name in (*names, *_PROGRAMS)]
     sources.append(os.path.join(_BACKEND, "irtext.py"))
     sources += [os.path.join(_PACKAGE, name) for name in ("abi.py", "trapcodes.py")]
-    digest = hashlib.blake2b(digest_size=12)
+    digest = blake2b(digest_size=12)
     for path in sources:
         data = _read(path)
         digest.update(f"{os.path.basename(path)} {len(data)}\n".encode())
@@ -62,7 +63,12 @@ def prebuilt_object(name: str) -> bytes | None:
 
 def compile_object(name: str, level: int = _FIRST_USE_LEVEL) -> bytes:
     """Compile one of `OBJECTS` now."""
-    return compile_unit(part_text(*OBJECTS[name]), TargetSpec("x86-64", "", level))
+    # Imported when they are needed: where the package was built, they never are.
+    assemble = importlib.import_module("jitwasm.backend.runtime.assemble")
+    codegen = importlib.import_module("jitwasm.backend.codegen")
+    target = codegen.TargetSpec("x86-64", "", level)
+    made: bytes = codegen.compile_unit(assemble.part_text(*OBJECTS[name]), target)
+    return made
 
 
 def build(folder: Path) -> list[Path]:
