@@ -224,9 +224,10 @@ def test_threads_have_their_own(tier: str) -> None:
         thread.join()
     assert not errors
     assert len(reached) == 40
-    # The stacks lie elsewhere, the room is the same.
+    # The stacks lie elsewhere, the room is the same but for what entering takes, which is another
+    # amount once the function's type has a thunk of its own.
     if tier != "auto":
-        assert max(reached) - min(reached) <= 2
+        assert max(reached) - min(reached) <= max(reached) // 20
 
 
 def test_the_start_function_is_limited(tier: str) -> None:
