@@ -10,7 +10,6 @@ import importlib
 from typing import TYPE_CHECKING, Union
 
 from jitwasm.abi import ABI_VERSION
-from jitwasm.backend import llvm
 from jitwasm.config import Config
 from jitwasm.frontend.events import CodeStart, FunctionBody, ModuleEnd
 from jitwasm.frontend.moduleinfo import ModuleInfo
@@ -34,7 +33,7 @@ CodeCompiler = Union["OptimizedModule", BaselineCode]
 def start_code(way: Way, start: CodeStart, config: Config) -> CodeCompiler:
     """A compiler for the functions that follow."""
     if way == "optimized":
-        # Not at import: where the one-pass compiler does all, this is never needed.
+        # Not at import, as LLVM itself: where the one-pass compiler does all, this is never needed.
         optimized: type[OptimizedModule] = importlib.import_module(
             "jitwasm.llvmtier"
         ).OptimizedModule
@@ -45,6 +44,7 @@ def start_code(way: Way, start: CodeStart, config: Config) -> CodeCompiler:
 @functools.cache
 def machine_fingerprint() -> str:
     """Names everything on which it depends whether compiled code may run here."""
+    llvm = importlib.import_module("jitwasm.backend.llvm")
     cpu, features = llvm.host_cpu()
     return "\n".join(
         [f"jitwasm {__version__}, ABI {ABI_VERSION}", llvm.version(), llvm.TRIPLE, cpu, features]

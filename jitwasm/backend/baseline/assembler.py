@@ -50,6 +50,7 @@ __all__ = [
     "Form",
     "Instruction",
     "Spec",
+    "Table",
     "imm8",
     "imm32",
     "move_immediate",
@@ -328,11 +329,13 @@ class Form(dict[int, bytes]):
 class Instruction:
     """One row of the table; see the module's docstring for the forms."""
 
-    __slots__ = ("name", "rb", "rf", "ri", "rr", "rx", "spec", "vf", "vl", "vx")
+    __slots__ = ("_legacy", "_spec", "name", "rb", "rf", "ri", "rr", "rx", "vf", "vl", "vx")
 
-    def __init__(self, name: str, spec: Spec) -> None:
-        self.name = name
-        self.spec = spec
+    def __init__(self, name: str, legacy: bool = False) -> None:
+        """`legacy`: see `Spec`. Raises KeyError where the table has none of that name."""
+        self.name = _ROWS[name][0]
+        self._legacy = legacy
+        self._spec: Spec | None = None
         self.rr: dict[int, bytes] = Form(self._registers)
         self.rf: dict[int, bytes] = Form(self._frame)
         self.rb: dict[int, bytes] = Form(self._based)
@@ -341,6 +344,14 @@ class Instruction:
         self.vf: dict[int, bytes] = Form(self._frame_source)
         self.vx: dict[int, bytes] = Form(self._indexed_source)
         self.vl: dict[int, bytes] = Form(self._literal)
+
+    @property
+    def spec(self) -> Spec:
+        """Its encoding, parsed when it is first used: most modules use few of them."""
+        if self._spec is None:
+            _, encoding, _, byte_registers = _ROWS[self.name]
+            self._spec = parse_encoding(self.name, encoding, byte_registers, self._legacy)
+        return self._spec
 
     def _registers(self, key: int) -> bytes:
         return self.spec.registers(key >> 4 & 15, key & 15, key >> 8)
@@ -383,10 +394,20 @@ class Instruction:
         return code + (imm & (1 << 8 * size) - 1).to_bytes(size, "little")
 
 
-INSTRUCTIONS: Final[dict[str, Instruction]] = {
-    name: Instruction(name, parse_encoding(name, encoding, byte_registers))
-    for name, encoding, _, byte_registers in ENCODINGS
-}
+class Table(dict[str, Instruction]):
+    """Instructions by name, made when they are first asked for; KeyError where there is none."""
+
+    def __init__(self, make: Callable[[str], Instruction]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, name: str) -> Instruction:
+        found = self[name] = self._make(name)
+        return found
+
+
+_ROWS: Final = {row[0]: row for row in ENCODINGS}
+INSTRUCTIONS: Final[dict[str, Instruction]] = Table(Instruction)
 """With VEX encodings for everything that has them."""
 
 

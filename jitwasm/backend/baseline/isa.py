@@ -21,7 +21,7 @@ from jitwasm.backend.baseline.assembler import (
     INSTRUCTIONS,
     SCRATCH,
     Instruction,
-    parse_encoding,
+    Table,
 )
 from jitwasm.backend.processor import FEATURES
 
@@ -40,6 +40,7 @@ _REQUIRED: Final = {
     "lzcnt": "lzcnt",
     "tzcnt": "bmi1",
 }
+_ENCODINGS: Final = {name: encoding for name, encoding, _, _ in ENCODINGS}
 _VEX_ONLY: Final = ("blendv", "pblendv")
 """Their older forms have a register of their own."""
 
@@ -53,7 +54,7 @@ class InstructionSet:
 
     Attributes:
         features: those of `FEATURES` that it has.
-        table: instructions by name; those that it does not have are missing.
+        table: instructions by name; KeyError for those that it does not have.
         avx: whether there are VEX encodings.
         pins: vector registers that may hold locals.
         loads, stores: by type code, in the form `rb`; frame_load, frame_store: in the form `rf`.
@@ -64,16 +65,7 @@ class InstructionSet:
         self.features = features
         self.avx: bool = "avx" in features
         self.pins: tuple[int, ...] = XMM_PINS if self.avx else XMM_PINS[:-1]
-        self.table: dict[str, Instruction] = {}
-        for name, encoding, _, byte_registers in ENCODINGS:
-            required = _required(name)
-            if required and required not in features:
-                continue
-            if self.avx or not encoding.startswith("VEX") or required == "bmi2":
-                self.table[name] = INSTRUCTIONS[name]
-            elif not required and not name.startswith(_VEX_ONLY):
-                spec = parse_encoding(name, encoding, byte_registers, legacy=True)
-                self.table[name] = Instruction(name, spec)
+        self.table: dict[str, Instruction] = Table(self._make)
         table = self.table
         loads = [table[n] for n in ("mov32", "mov64", "load_f32", "load_f64", "load_v128")]
         stores = [table[n] for n in ("store32", "store64", "store_f32", "store_f64", "store_v128")]
@@ -92,7 +84,22 @@ class InstructionSet:
         self.movd_from: dict[int, bytes] = table["movd_from"].rr
 
     def has(self, name: str) -> bool:
-        return name in self.table
+        """Whether the processor has an instruction."""
+        if name not in _ENCODINGS:
+            return False
+        required = _required(name)
+        if required and required not in self.features:
+            return False
+        return self._is_plain(name) or (not required and not name.startswith(_VEX_ONLY))
+
+    def _is_plain(self, name: str) -> bool:
+        """Whether it is encoded as the table says."""
+        return self.avx or _required(name) == "bmi2" or not _ENCODINGS[name].startswith("VEX")
+
+    def _make(self, name: str) -> Instruction:
+        if not self.has(name):
+            raise KeyError(name)
+        return INSTRUCTIONS[name] if self._is_plain(name) else Instruction(name, legacy=True)
 
     def __getitem__(self, name: str) -> Instruction:
         return self.table[name]

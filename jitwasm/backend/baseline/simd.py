@@ -73,11 +73,11 @@ def _parse(isa: InstructionSet, text: str) -> tuple[Step, ...]:
         if name in ("ones", "zero"):
             steps.append(Step(None, target, -1, -1, -1, 0, name))
             continue
-        op = table[name] if name in table else table[name + "i"]
+        op = table[name if isa.has(name) else name + "i"]
         registers = [_NAMES.index(o) for o in operands[1:] if o in _NAMES]
         immediates = [int(o, 0) for o in operands[1:] if o not in _NAMES]
         immediate = immediates[0] if immediates else -1
-        if immediates and name + "i" in table:
+        if immediates and isa.has(name + "i"):
             op = table[name + "i"]
         if len(registers) == 1:
             steps.append(Step(op, target, -1, registers[0], immediate, 0, ""))

@@ -176,17 +176,16 @@ ACCESSED = {
     "imul64": 8, "add32": 4, "add64": 8, "cmp32": 4, "cmp64": 8,
 }  # fmt: skip
 """Bytes of the memory operand."""
-LEGACY = instruction_set(frozenset()).table
-TWO_OPERAND_FORMS = [(name, mnemonic) for name, mnemonic in ROWS if name in LEGACY]
+LEGACY = instruction_set(frozenset())
+TWO_OPERAND_FORMS = [(name, mnemonic) for name, mnemonic in ROWS if LEGACY.has(name)]
 TWO_OPERAND_FORMS = [row for row in TWO_OPERAND_FORMS if LEGACY[row[0]].spec.legacy]
 
 
 @pytest.mark.parametrize("name", ACCESSED)
 def test_memory_operands_have_their_width(disassembler: object, name: str) -> None:
-    for table in (INSTRUCTIONS, LEGACY):
-        if name not in table:
+    for instruction in (INSTRUCTIONS[name], LEGACY[name] if LEGACY.has(name) else None):
+        if instruction is None:
             continue
-        instruction = table[name]
         code = instruction.rx[(64 << 4 | 1) << 4 | 2] + bytes(instruction.spec.immediate)
         steps = list(disassembler.disasm(code, 0))  # type: ignore[attr-defined]
         memory = next(o for o in steps[-1].operands if o.type == capstone.x86.X86_OP_MEM)
@@ -194,7 +193,7 @@ def test_memory_operands_have_their_width(disassembler: object, name: str) -> No
 
 
 @pytest.mark.parametrize(
-    "name", [n for n in INSTRUCTIONS if n[-2:] in ("32", "64") and "_f" not in n]
+    "name", [n for n, *_ in ENCODINGS if n[-2:] in ("32", "64") and "_f" not in n]
 )
 def test_general_registers_have_their_width(disassembler: object, name: str) -> None:
     instruction = INSTRUCTIONS[name]
