@@ -8,10 +8,13 @@ own API), the pointer is called like any Python callable.
 from __future__ import annotations
 
 import ctypes
-from typing import Any
 
 from jitwasm.records import record
 from jitwasm.types import EXTERNREF, F32, F64, I32, I64, FuncType, ValType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["CFunction", "as_c_function"]
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-from typing import TYPE_CHECKING, Union
 
 from jitwasm.abi import ABI_VERSION
 from jitwasm.config import Config
@@ -19,15 +18,18 @@ from jitwasm.tierchoice import Way
 from jitwasm.tiers import BaselineCode
 from jitwasm.version import __version__
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jitwasm.llvmtier import OptimizedModule
+
+    CodeCompiler = OptimizedModule | BaselineCode
+else:
+    CodeCompiler = object
 
 __all__ = ["CodeCompiler", "check", "machine_fingerprint", "start_code"]
 
 FEED_BYTES = 1 << 16
 """Bytes that are checked at a time."""
-
-CodeCompiler = Union["OptimizedModule", BaselineCode]
 
 
 def start_code(way: Way, start: CodeStart, config: Config) -> CodeCompiler:

@@ -7,12 +7,13 @@ for, and where a module is unpickled.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Literal
 
 from jitwasm.records import member, record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from concurrent.futures import Executor
+    from typing import Any, Literal
 
 __all__ = [
     "MAX_FUEL",

@@ -7,10 +7,15 @@ are bits, as in the cells of globals.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
 
 from jitwasm.errors import CompileError
 from jitwasm.frontend.moduleinfo import ConstExpr
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+else:
+    Protocol = object
 
 __all__ = ["ConstantScope", "evaluate", "function_named", "literal"]
 

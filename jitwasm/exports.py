@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NoReturn
 
 from jitwasm.sealed import Unpicklable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 __all__ = ["Exporter", "Exports", "hiding_methods"]
 
@@ -22,7 +25,7 @@ class Exporter(Unpicklable):
         return self._exports
 
 
-class Exports(Unpicklable, Mapping[str, Any]):
+class Exports(Unpicklable, Mapping[str, "Any"]):
     """A frozen namespace: `exports.name` and `exports["name"]`, in the module's order.
 
     It is a mapping, but where an export is called like one of a mapping's methods (`get`, `keys`,

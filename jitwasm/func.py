@@ -11,7 +11,6 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from types import BuiltinFunctionType
-from typing import Any
 
 from jitwasm.abi import FUNCREF
 from jitwasm.backend.native import native
@@ -21,9 +20,13 @@ from jitwasm.rtt import deftype_at, rtt_address
 from jitwasm.store import Hold, Member, Store
 from jitwasm.types import DefType, FuncType
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 __all__ = ["FunctionAnchor", "FunctionSpace", "anchor_of", "function_at", "make_funcref"]
 
-WasmFunction = Callable[..., Any]
+WasmFunction = Callable[..., "Any"]
 
 
 def make_funcref(code: int, env: int, type_: DefType, funcidx: int) -> Block:

@@ -6,7 +6,6 @@ import ctypes
 import functools
 import operator
 import sys
-from typing import Any
 
 from jitwasm.abi import MEMORY32_MOST
 from jitwasm.backend.native import HostFunctions, NativeRuntime, native
@@ -42,6 +41,10 @@ from jitwasm.trapcodes import TrapCode
 from jitwasm.types import I32, GlobalType
 from jitwasm.values import from_ref, to_ref
 from jitwasm.vmctx import ImportedFunction, VMContext, wasm_import
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["Instance"]
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
-from typing import Any
 
 from jitwasm.cfunctions import CFunction, as_c_function
 from jitwasm.errors import LinkError
@@ -35,6 +34,10 @@ from jitwasm.types import (
     matches,
 )
 from jitwasm.values import is_reference, number_bits, ref_word
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     "Linkage",

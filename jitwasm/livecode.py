@@ -18,7 +18,6 @@ import weakref
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
-from typing import TYPE_CHECKING
 
 from jitwasm.abi import entry_symbol, function_symbol
 from jitwasm.backend.baseline.entrymark import ENTRY_MARK
@@ -35,6 +34,7 @@ from jitwasm.storedcode import OptimizedCode
 from jitwasm.types import I32, I64, func_type
 from jitwasm.weaktable import WeakTable
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jitwasm.tiers import FunctionCompilers
 

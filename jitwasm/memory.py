@@ -11,7 +11,6 @@ import codecs
 import functools
 import sys
 from array import array
-from typing import Any
 
 from jitwasm.abi import (
     MEMORY32_GUARD,
@@ -31,6 +30,10 @@ from jitwasm.sealed import Unpicklable
 from jitwasm.store import Linked
 from jitwasm.types import I32, I64, Limits, MemoryType
 from jitwasm.values import integer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["Memory", "MemoryShape", "shape_of"]
 

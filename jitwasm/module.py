@@ -13,7 +13,6 @@ import weakref
 from array import array
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
-from typing import Any, Protocol
 
 from jitwasm.abi import function_symbol
 from jitwasm.backend.native import CodeImage, FrameInfo, native
@@ -29,6 +28,12 @@ from jitwasm.types import (
     TableType,
     TagType,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+else:
+    Protocol = object
 
 __all__ = [
     "CompiledModule",

@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
 from jitwasm.codecache import CodeRecord, ModuleCache, module_cache
 from jitwasm.config import Config, default_config, trusts_pickled_code
@@ -24,8 +23,10 @@ from jitwasm.storedcode import StoredCode
 from jitwasm.tierchoice import Way, baseline_fingerprint, way_of
 from jitwasm.tierup import live_code
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from concurrent.futures import Executor
+    from typing import Any
 
     from jitwasm.aot.emit import Compiled
     from jitwasm.compilation import CodeCompiler

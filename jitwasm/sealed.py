@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NoReturn, SupportsIndex
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn, SupportsIndex
+
 
 __all__ = ["Unpicklable"]
 

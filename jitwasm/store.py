@@ -22,7 +22,6 @@ import functools
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from jitwasm.abi import ENV, OVERFLOW_SLOT, OVERFLOW_SLOTS, STORE_STATE
 from jitwasm.backend.helpertable import helper_table
@@ -31,6 +30,10 @@ from jitwasm.block import Block, read_word, write_word
 from jitwasm.externs import BoxRegistry
 from jitwasm.records import record
 from jitwasm.weaktable import WeakTable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["Hold", "Linked", "Member", "References", "Store", "merge_all"]
 

@@ -8,7 +8,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
-from typing import Any, Protocol
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+else:
+    Protocol = object
 
 __all__ = ["CO_COROUTINE", "CURRENT", "PromisedCall", "suspending"]
 

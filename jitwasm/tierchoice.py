@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from jitwasm.abi import ABI_VERSION
 from jitwasm.backend.processor import FLOOR, cpu_features, cpu_flags
 from jitwasm.config import Config
@@ -15,7 +13,13 @@ __all__ = ["Way", "baseline_fingerprint", "is_available", "way_of"]
 EAGER_BYTES = 64 << 10
 """Code sections up to this size are compiled at once where the tier is "auto"."""
 
-Way = Literal["optimized", "baseline", "lazy"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    Way = Literal["optimized", "baseline", "lazy"]
+else:
+    Way = str
 """How the functions of a module are compiled: all by LLVM, all by the one-pass compiler, or each
 by the latter when it is first called."""
 

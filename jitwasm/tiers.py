@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from jitwasm.abi import function_symbol
 from jitwasm.backend.baseline.compiler import BaselineCompiler, Unsupported
@@ -20,13 +19,13 @@ from jitwasm.backend.baseline.program import InstructionRow
 from jitwasm.backend.processor import cpu_features
 from jitwasm.config import Config
 from jitwasm.frontend.events import CodeStart, FunctionBody
-from jitwasm.frontend.fuel import bulk_shift, charges
 from jitwasm.frontend.immediates import ImmediateReader
 from jitwasm.frontend.moduleinfo import ModuleInfo
 from jitwasm.frontend.opcodes import OPCODES
 from jitwasm.frontend.validator import Validator
 from jitwasm.tierchoice import baseline_fingerprint
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jitwasm.llvmtier import FallbackCompiler
 
@@ -46,7 +45,8 @@ def baseline_compiler(info: ModuleInfo, config: Config) -> BaselineCompiler:
     meter = None
     if config.fuel is not None:
         immediates = ImmediateReader(info.types, config.features)
-        meter = Meter(functools.partial(charges, immediates=immediates), bulk_shift)
+        fuel = importlib.import_module("jitwasm.frontend.fuel")  # few modules are metered
+        meter = Meter(functools.partial(fuel.charges, immediates=immediates), fuel.bulk_shift)
     explicit = config.bounds == "explicit"
     limited = config.limits.stack_bytes is not None
     return BaselineCompiler(info, explicit, instruction_rows(), cpu_features(), meter, limited)

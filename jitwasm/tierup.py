@@ -18,7 +18,6 @@ import weakref
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
 
 from jitwasm.backend.native import native
 from jitwasm.codecache import CodeRecord
@@ -31,6 +30,7 @@ from jitwasm.optimization import UNIT_BYTES, OptimizationPlan
 from jitwasm.records import record
 from jitwasm.storedcode import OptimizedCode
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from concurrent.futures import Future
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 from array import array
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from jitwasm.abi import ENV, FUNCREF, MEMORY_RECORD, TABLE_RECORD
 from jitwasm.backend.native import CodeImage, HostFunction, HostFunctions, native
@@ -28,6 +27,10 @@ from jitwasm.table import TableCore
 from jitwasm.tag import Tag
 from jitwasm.types import RefType
 from jitwasm.values import is_function_heap
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["ImportedFunction", "VMContext", "WasmImport", "wasm_import"]
 

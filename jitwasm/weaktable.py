@@ -10,11 +10,22 @@ from __future__ import annotations
 import operator
 import weakref
 from collections.abc import Iterator
-from typing import Generic, TypeVar
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Generic, TypeVar
+
+    _V = TypeVar("_V")
+else:
+    _V = object
+
+    class Generic:
+        def __class_getitem__(cls, parameter: object) -> type:
+            return cls
+
 
 __all__ = ["WeakTable"]
 
-_V = TypeVar("_V")
 _FEW = 16
 
 

@@ -18,7 +18,6 @@ import threading
 import weakref
 from array import array
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from jitwasm.backend.codespace import CodeSpace
 from jitwasm.backend.host import HostFunctions, HostTypes
@@ -27,8 +26,12 @@ from jitwasm.backend.runtime.layout import HOT
 from jitwasm.types import FuncType
 from jitwasm.weaktable import WeakTable
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from concurrent.futures import Future
+    from typing import Any, Literal, Protocol
+else:
+    Protocol = object
 
 __all__ = ["PATIENCE", "Adapters", "Switchable"]
 

@@ -15,12 +15,15 @@ import contextlib
 import ctypes
 import weakref
 from collections import deque
-from typing import Any
 
 from jitwasm.backend import libc
 from jitwasm.backend.libc import PAGE_SIZE
 from jitwasm.backend.memmap import Reservation
 from jitwasm.records import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["CodeArena", "Piece"]
 

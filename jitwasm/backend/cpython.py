@@ -14,7 +14,10 @@ import sys
 import sysconfig
 import weakref
 from collections import deque
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     "ALIASES",

@@ -15,13 +15,16 @@ import operator
 import struct
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn
 
 from jitwasm.abi import ENV, HOST_ENV, OVERFLOW_SLOT, OVERFLOW_SLOTS, Loc, call_conv
 from jitwasm.backend.refusals import refuse, refuse_results
 from jitwasm.backend.runtime.layout import HOST_FRAME
 from jitwasm.backend.signatures import places_of, signature_of
 from jitwasm.types import F32, F64, I32, I64, V128, FuncType, RefType, ValType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 __all__ = ["Hooks", "HostCalls", "HostFunction", "HostFunctions", "HostTypes", "host_function_at"]
 

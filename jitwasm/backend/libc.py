@@ -7,7 +7,10 @@ import errno
 import functools
 import mmap
 import os
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     "NO_ACCESS",

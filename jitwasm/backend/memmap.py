@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from typing import Any
 
 from jitwasm.backend import libc
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["PAGE_SIZE", "Range", "Reservation", "pages"]
 

@@ -15,7 +15,6 @@ import sys
 import threading
 from array import array
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from jitwasm.abi import FUNCREF
 from jitwasm.backend import cpython, libc
@@ -37,6 +36,10 @@ from jitwasm.backend.sampling import Sampler
 from jitwasm.backend.signatures import far_slots, limited_signature, signature_of
 from jitwasm.backend.traps import TrapTable, find_frames
 from jitwasm.types import FuncType, RefType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     "CodeImage",

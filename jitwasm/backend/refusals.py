@@ -6,7 +6,11 @@ frame of ours shows in its traceback. A builtin's self stands for its function i
 
 from __future__ import annotations
 
-from typing import Protocol
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+else:
+    Protocol = object
 
 __all__ = ["Named", "refuse", "refuse_arity", "refuse_results"]
 

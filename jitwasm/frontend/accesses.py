@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from jitwasm.records import record
 from jitwasm.types import F32, F64, I32, I64, ValType
 
 __all__ = ["LOADS", "STORES", "Access"]
 
 
-class Access(NamedTuple):
+@record(frozen=True, slots=True)
+class Access:
     """A load or store: the value's type, its LLVM type in memory, the exponent of the bytes, and
     how a narrower integer is extended or cut ("" for none)."""
 

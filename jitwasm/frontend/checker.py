@@ -12,14 +12,16 @@ integers are `i64`, and nothing here is subclassed or patched.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
 
 from jitwasm.errors import InvalidError
 from jitwasm.frontend.leb128 import read_unsigned
 from jitwasm.frontend.stacks import COND, FRAME, NOT, mismatch
 from jitwasm.types import BOT, I32, FuncType, GlobalType, ValType, matches
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Final
+
     from mypy_extensions import i64
 
 __all__ = ["IF", "SHORT_LIST", "Checker", "Declared", "Entry", "Frame", "Rule", "Types", "u32"]
@@ -27,7 +29,7 @@ __all__ = ["IF", "SHORT_LIST", "Checker", "Declared", "Entry", "Frame", "Rule", 
 Types = tuple[ValType, ...]
 Rule = tuple[ValType, "ValType | None", ValType]
 """Last operand, the one before it if there is one, result."""
-Entry = tuple[Callable[["Checker", int, Any], int], Any]
+Entry = tuple[Callable[["Checker", int, "Any"], int], "Any"]
 """A handler and the row it is called with."""
 
 BLOCK: Final = 0x02

@@ -7,7 +7,6 @@ this package is machine code, of the most frequent ones as the C functions that 
 from __future__ import annotations
 
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Final
 
 from jitwasm.errors import CompileError, MalformedError
 from jitwasm.frontend import checkrules
@@ -15,7 +14,10 @@ from jitwasm.frontend.checker import Checker, Entry, Rule
 from jitwasm.frontend.leb128 import UNEXPECTED_END
 from jitwasm.types import I32, ValType
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Final
+
     from mypy_extensions import i64
 
 __all__ = ["Dispatch", "check"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
 
 from jitwasm.errors import InvalidError, MalformedError
 from jitwasm.frontend.checker import (
@@ -22,7 +21,10 @@ from jitwasm.frontend.leb128 import UNEXPECTED_END, read_signed
 from jitwasm.frontend.stacks import mismatch
 from jitwasm.types import BOT, I32, RefType, ValType
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Final
+
     from mypy_extensions import i64
 
 __all__ = [

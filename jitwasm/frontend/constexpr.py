@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 from jitwasm.config import Features
 from jitwasm.errors import InvalidError
@@ -34,6 +33,10 @@ from jitwasm.types import (
     matches,
     ref_type,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["ConstExpr", "is_defaultable", "read_const_expr"]
 

@@ -7,21 +7,26 @@ others `read_immediates` follows the table's row.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
 
 from jitwasm.config import Features
 from jitwasm.errors import InvalidError, MalformedError
 from jitwasm.frontend.instruction import Imm
 from jitwasm.frontend.leb128 import UNEXPECTED_END
 from jitwasm.frontend.reader import Reader, read_heap_type, read_val_type
+from jitwasm.records import record
 from jitwasm.types import DefType, FuncType, ValType, func_type
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["ImmediateReader", "MemArg", "read_block_type", "read_memarg"]
 
 MULTI_MEMORY_FLAG = 0x40
 
 
-class MemArg(NamedTuple):
+@record(frozen=True, slots=True)
+class MemArg:
     """`align` is the exponent."""
 
     align: int

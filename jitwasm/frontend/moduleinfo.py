@@ -10,7 +10,6 @@ Index spaces count imports first (specification: Modules, "Indices").
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, Literal
 
 from jitwasm.abi import VMLayout
 from jitwasm.frontend.names import NameSection, read_name_section
@@ -38,7 +37,13 @@ __all__ = [
     "ModuleInfo",
 ]
 
-ExternKind = Literal["function", "table", "memory", "global", "tag"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Literal
+
+    ExternKind = Literal["function", "table", "memory", "global", "tag"]
+else:
+    ExternKind = str
 
 
 @record(frozen=True, slots=True)

@@ -8,7 +8,6 @@ has been declared up to then, which the order of sections makes the specificatio
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 from jitwasm.config import Features, ImplementationLimits
 from jitwasm.errors import InvalidError, MalformedError
@@ -41,6 +40,10 @@ from jitwasm.types import (
     matches,
     ref_type,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
 
 __all__ = ["CODE", "CUSTOM", "ORDER", "SectionDecoder"]
 

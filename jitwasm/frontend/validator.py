@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 from jitwasm.config import Config, Features
 from jitwasm.errors import CompileError, InvalidError
@@ -38,6 +37,10 @@ from jitwasm.frontend.opcodes import OPCODES
 from jitwasm.frontend.reader import Reader
 from jitwasm.frontend.validate import check_memarg, check_table, func_type_at
 from jitwasm.types import F32, F64, I32, I64, V128, FuncType, RefType, ValType, heap_matches
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["Validator"]
 

@@ -109,7 +109,7 @@ FIRST_RESULT = """
 DISPENSABLE = {
     # Of the standard library: each takes a millisecond or more, alone or with what it imports.
     *("asyncio", "concurrent.futures", "dataclasses", "hashlib", "inspect", "logging", "pathlib"),
-    *("tempfile", "traceback", "urllib.parse"),
+    *("re", "tempfile", "traceback", "typing", "urllib.parse"),
     # What LLVM is needed for, and what the package was built with.
     *("llvmlite", "jitwasm.backend.llvm", "jitwasm.backend.scheduler", "jitwasm.llvmpool"),
     *("jitwasm.backend.adaptercode", "jitwasm.backend.irtext", "jitwasm.backend.thunks"),

@@ -6,8 +6,6 @@ that nothing allocated meanwhile takes it. Only operands on the stack are ever s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
 from jitwasm.backend.baseline.assembler import INSTRUCTIONS, imm32, move_immediate
 from jitwasm.backend.baseline.isa import InstructionSet
 from jitwasm.backend.baseline.operands import (
@@ -27,7 +25,10 @@ from jitwasm.backend.baseline.operands import (
     XMM_MASK,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from mypy_extensions import i64
 
 __all__ = ["CONSTANT_BYTES", "LOWEST", "Allocator", "Unsupported"]

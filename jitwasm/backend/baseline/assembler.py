@@ -20,9 +20,12 @@ caller, except in `ri`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 from jitwasm.backend.baseline.encodings import ENCODINGS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 __all__ = [
     "ENCODINGS",

@@ -5,8 +5,6 @@ Helpers are reached through the store: `vmctx->store->helpers[number]`, in the o
 
 from __future__ import annotations
 
-from typing import Final
-
 from jitwasm.abi import ENV, FUNCREF, RTT, STORE_STATE, TABLE_RECORD
 from jitwasm.backend.baseline.assembler import (
     INSTRUCTIONS,
@@ -40,6 +38,10 @@ from jitwasm.libcalls import LIBCALLS
 from jitwasm.trapcodes import TrapCode
 from jitwasm.types import I64 as I64_TYPE
 from jitwasm.types import matches, ref_type
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 __all__ = ["ROWS", "Source", "call_helper", "pointer", "segment", "table_element"]
 

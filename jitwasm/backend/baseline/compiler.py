@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cache
-from typing import Final
 
 from jitwasm.backend.baseline import (
     calls,
@@ -26,9 +25,15 @@ from jitwasm.backend.baseline.function import TRAP_BYTES, FunctionCompiler, Hand
 from jitwasm.backend.baseline.isa import InstructionSet, instruction_set
 from jitwasm.backend.baseline.loopexit import leave_loop
 from jitwasm.backend.baseline.operands import CONST, I32, PAYLOAD
-from jitwasm.backend.baseline.program import Declarations, InstructionRow, Program
+from jitwasm.backend.baseline.program import InstructionRow, Program
 from jitwasm.backend.baseline.prologue import place_locals
 from jitwasm.backend.processor import FEATURES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+    from jitwasm.backend.baseline.declarations import Declarations
 
 __all__ = ["BaselineCompiler", "Unsupported"]
 

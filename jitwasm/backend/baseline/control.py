@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from jitwasm.backend.baseline.assembler import INSTRUCTIONS, RAX, RCX, Condition, imm32
 from jitwasm.backend.baseline.entrymark import ENTRY_MARK
 from jitwasm.backend.baseline.function import (
@@ -30,6 +28,10 @@ from jitwasm.backend.baseline.operands import (
     V128,
 )
 from jitwasm.trapcodes import TrapCode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 __all__ = ["ROWS", "condition", "start_function", "stop"]
 

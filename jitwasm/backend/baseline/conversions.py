@@ -4,7 +4,6 @@ what does not fit; the code beside it finds out what that was."""
 from __future__ import annotations
 
 import struct
-from typing import Final
 
 from jitwasm.backend.baseline.assembler import (
     INSTRUCTIONS,
@@ -17,6 +16,10 @@ from jitwasm.backend.baseline.function import FunctionCompiler, Handler
 from jitwasm.backend.baseline.isa import InstructionSet
 from jitwasm.backend.baseline.operands import CONST, F32, F64, I32, I64, PAYLOAD
 from jitwasm.trapcodes import TrapCode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 __all__ = ["rows_of"]
 

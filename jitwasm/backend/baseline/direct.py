@@ -5,11 +5,14 @@ packed into objects, which takes as long as what they do."""
 from __future__ import annotations
 
 from types import FunctionType
-from typing import Any, Final
 
 from jitwasm.backend.baseline import calls, control, integers, memory, variables
 from jitwasm.backend.baseline.allocator import Unsupported
 from jitwasm.backend.baseline.function import FunctionCompiler, Handler
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
 
 __all__ = ["COMPILED", "kinds_of", "run_direct"]
 

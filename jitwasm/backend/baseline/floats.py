@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from jitwasm.backend.baseline.allocator import CONSTANT_BYTES
 from jitwasm.backend.baseline.assembler import INSTRUCTIONS, Condition, Instruction, imm8
 from jitwasm.backend.baseline.control import condition
@@ -22,6 +20,10 @@ from jitwasm.backend.baseline.operands import (
     SLOT,
     XMM,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 __all__ = ["rows_of"]
 

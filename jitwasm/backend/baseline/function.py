@@ -16,7 +16,6 @@ a single result is in rax or xmm0, several are in their slots.
 from __future__ import annotations
 
 from struct import Struct
-from typing import Any, Final
 
 from jitwasm.backend.baseline import prologue
 from jitwasm.backend.baseline.allocator import Allocator
@@ -39,6 +38,10 @@ from jitwasm.backend.baseline.operands import (
 )
 from jitwasm.backend.baseline.program import FLOAT, INT, CallPlan, Program
 from jitwasm.trapcodes import TrapCode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
 
 __all__ = [
     "BLOCK",
@@ -356,7 +359,7 @@ class FunctionCompiler(Allocator):
             out[at : at + 4] = (place - at - 4).to_bytes(4, "little")
 
 
-Handler = tuple[Any, Any]
+Handler = tuple["Any", "Any"]
 
 
 TRAP_BYTES: Final = 4

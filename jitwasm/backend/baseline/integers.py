@@ -3,8 +3,6 @@ to its register."""
 
 from __future__ import annotations
 
-from typing import Final
-
 from jitwasm.backend.baseline.assembler import (
     INSTRUCTIONS,
     RAX,
@@ -20,6 +18,10 @@ from jitwasm.backend.baseline.function import FunctionCompiler, Handler
 from jitwasm.backend.baseline.isa import InstructionSet
 from jitwasm.backend.baseline.operands import CONST, I32, I64, KIND, LOCAL, PAYLOAD, REG, SLOT
 from jitwasm.trapcodes import TrapCode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 __all__ = ["LOCAL_SET", "LOCAL_TEE", "apply", "rows_of", "target_of"]
 

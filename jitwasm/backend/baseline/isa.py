@@ -14,7 +14,6 @@ by itself:
 from __future__ import annotations
 
 from functools import cache
-from typing import Final
 
 from jitwasm.backend.baseline.assembler import (
     ENCODINGS,
@@ -24,6 +23,10 @@ from jitwasm.backend.baseline.assembler import (
     Table,
 )
 from jitwasm.backend.processor import FEATURES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 __all__ = ["InstructionSet", "instruction_set"]
 

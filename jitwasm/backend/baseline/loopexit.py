@@ -7,8 +7,6 @@ which returns to the caller.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
 from jitwasm.abi import ENV, OVERFLOW_SLOT
 from jitwasm.backend.baseline.assembler import (
     INSTRUCTIONS,
@@ -21,7 +19,10 @@ from jitwasm.backend.baseline.assembler import (
 from jitwasm.backend.baseline.operands import V128
 from jitwasm.backend.baseline.prologue import leave
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from jitwasm.backend.baseline.function import FunctionCompiler
 
 __all__ = ["leave_loop"]

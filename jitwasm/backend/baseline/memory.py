@@ -3,8 +3,6 @@ the bulk instructions are runtime helpers."""
 
 from __future__ import annotations
 
-from typing import Final
-
 from jitwasm.abi import (
     DATA_SEGMENT,
     MEMORY32_GUARD,
@@ -38,6 +36,10 @@ from jitwasm.backend.baseline.operands import (
 )
 from jitwasm.trapcodes import TrapCode
 from jitwasm.types import I64 as I64_TYPE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 __all__ = ["address", "rows_of"]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from jitwasm.backend.baseline.allocator import Allocator
 from jitwasm.backend.baseline.assembler import INSTRUCTIONS
 from jitwasm.backend.baseline.operands import KIND, PAYLOAD, REG, XMM
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 __all__ = ["move_arguments", "parallel_move"]
 

@@ -11,8 +11,6 @@ Invariant: an i32 in a register, home or slot has its upper half zero where it i
 
 from __future__ import annotations
 
-from typing import Final
-
 from jitwasm.backend.baseline.assembler import (
     R8,
     R9,
@@ -32,6 +30,10 @@ from jitwasm.types import F64 as F64_TYPE
 from jitwasm.types import I32 as I32_TYPE
 from jitwasm.types import V128 as V128_TYPE
 from jitwasm.types import ValType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 __all__ = [
     "ARGUMENTS",

@@ -7,33 +7,23 @@ The layer above hands in the module's declarations (anything with the attributes
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final, Protocol
 
-from jitwasm.abi import VMLayout, call_conv
+from jitwasm.abi import call_conv
 from jitwasm.backend.baseline.isa import InstructionSet
 from jitwasm.backend.baseline.operands import ARGUMENTS, type_code
 from jitwasm.backend.baseline.operands import V128 as V128_CODE
-from jitwasm.types import I64, V128, DefType, FuncType, GlobalType, MemoryType, TableType
+from jitwasm.types import I64, V128, DefType, FuncType, TableType
 
-__all__ = ["FLOAT", "INT", "OVERFLOW", "CallPlan", "Declarations", "InstructionRow", "Program"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
+
+    from jitwasm.backend.baseline.declarations import Declarations
+
+__all__ = ["FLOAT", "INT", "OVERFLOW", "CallPlan", "InstructionRow", "Program"]
 
 InstructionRow = tuple[int, str, tuple[str, ...]]
 """Code (prefixed: `prefix << 12 | sub`), mnemonic, kinds of immediates."""
-
-
-class Declarations(Protocol):
-    """The index spaces of a module, imports first."""
-
-    types: list[DefType]
-    functions: list[DefType]
-    tables: list[TableType]
-    memories: list[MemoryType]
-    globals: list[GlobalType]
-    imported_functions: int
-    imported_globals: int
-
-    @property
-    def layout(self) -> VMLayout: ...
 
 
 INT: Final = 0

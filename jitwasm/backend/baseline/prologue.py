@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from types import FunctionType
-from typing import TYPE_CHECKING, Final
 
 from jitwasm.abi import ENV, STORE_STATE, THREAD_STATE
 from jitwasm.backend.baseline.assembler import (
@@ -32,7 +31,10 @@ from jitwasm.backend.baseline.operands import (
 from jitwasm.backend.baseline.program import INT, OVERFLOW
 from jitwasm.trapcodes import TrapCode
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from mypy_extensions import i64
 
     from jitwasm.backend.baseline.function import FunctionCompiler

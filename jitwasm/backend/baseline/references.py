@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from jitwasm.abi import ELEM_SEGMENT, TABLE_RECORD
 from jitwasm.backend.baseline.assembler import INSTRUCTIONS, VMCTX, Condition, imm32
 from jitwasm.backend.baseline.calls import (
@@ -18,6 +16,10 @@ from jitwasm.backend.baseline.function import FunctionCompiler, Handler
 from jitwasm.backend.baseline.operands import CONST, I32, I64, KIND, REG
 from jitwasm.trapcodes import TrapCode
 from jitwasm.types import I64 as I64_TYPE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 __all__ = ["ROWS"]
 

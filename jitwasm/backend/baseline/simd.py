@@ -12,14 +12,16 @@ A recipe is a text of steps, `name target second third immediate`:
 
 from __future__ import annotations
 
-from typing import Final
-
 from jitwasm.backend.baseline.assembler import INSTRUCTIONS, Condition, Instruction, imm8
 from jitwasm.backend.baseline.control import condition
 from jitwasm.backend.baseline.function import FunctionCompiler, Handler
 from jitwasm.backend.baseline.isa import InstructionSet
 from jitwasm.backend.baseline.operands import CONST, F32, F64, I32, I64, KIND, PAYLOAD, V128
 from jitwasm.backend.baseline.simd_recipes import recipes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 __all__ = ["broadcast", "rows_of"]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from jitwasm.backend.baseline.assembler import INSTRUCTIONS, VMCTX
 from jitwasm.backend.baseline.function import FunctionCompiler, Handler
 from jitwasm.backend.baseline.operands import (
@@ -17,6 +15,10 @@ from jitwasm.backend.baseline.operands import (
     REG,
     V128,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 __all__ = ["ROWS"]
 

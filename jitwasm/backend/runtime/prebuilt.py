@@ -11,11 +11,11 @@ from __future__ import annotations
 import functools
 import importlib
 import os
-from typing import TYPE_CHECKING
 
 from jitwasm.backend.runtime.layout import OBJECTS
 from jitwasm.digests import blake2b
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
 

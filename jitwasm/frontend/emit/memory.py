@@ -40,7 +40,7 @@ def memarg_at(f: FunctionEmitter, pos: int, size: int) -> tuple[int, int, ValTyp
 
 
 def load(f: FunctionEmitter, pos: int, row: Access) -> int:
-    type_, ir, log_size, extend = row
+    type_, ir, log_size, extend = row.type, row.ir, row.log_size, row.cast
     pointer, pos = _access(f, pos, log_size)
     val = f.fresh()
     f.line(f"{val} = {f.module.load} {ir}, ptr {pointer}, align 1{TBAA_MEMORY}")
@@ -53,7 +53,7 @@ def load(f: FunctionEmitter, pos: int, row: Access) -> int:
 
 
 def store(f: FunctionEmitter, pos: int, row: Access) -> int:
-    type_, ir, log_size, trunc = row
+    type_, ir, log_size, trunc = row.type, row.ir, row.log_size, row.cast
     if f.types[-1] is type_:
         f.types.pop()
         val = f.vals.pop()
