@@ -114,7 +114,10 @@ def test_background_optimisation_keeps_the_budget() -> None:
 
 def test_the_exit_waits_for_a_budget_and_no_longer() -> None:
     done = run(_WHILE_BUSY)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "left\n", "")
+    assert (done.returncode, done.stdout) == (0, "left\n"), done.stderr
+    # The thread that waits for the module may still get to say that it goes without LLVM.
+    assert not done.stderr or "CompileWarning: not optimised" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 # -- the pool --------------------------------------------------------------------------------------
