@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import wait
 
 import pytest
@@ -84,6 +85,8 @@ def test_shutdown_ends_the_workers() -> None:
     pool.submit(tasks.echo, b"").result(TIMEOUT)
     (pid,) = pool.worker_pids()
     running = pool.submit(tasks.sleep, b"")
+    while not running.running():  # or it would be cancelled
+        time.sleep(0.001)
     pool.shutdown(cancel_futures=True)
     with pytest.raises(WorkerError):
         running.result(TIMEOUT)
