@@ -225,5 +225,6 @@ def _is_short(type_: FuncType) -> bool:
 
 
 def _llvm_is_loaded() -> bool:
-    llvm: Any = sys.modules.get("jitwasm.backend.llvm")
-    return llvm is not None and bool(llvm.is_loaded())
+    # Another thread may be importing the module: then it has not everything yet.
+    is_loaded: Any = getattr(sys.modules.get("jitwasm.backend.llvm"), "is_loaded", None)
+    return is_loaded is not None and bool(is_loaded())
