@@ -38,7 +38,7 @@ class LLVMPool:
     def compile(
         self, config: Config, functions: Sequence[FunctionIR], layout: VMLayout
     ) -> Future[bytes]:
-        """Have some functions compiled together: the object.."""
+        """Have some functions compiled together: the object."""
         text = unit_text(functions, layout)
         target = host_target(LEVEL, config.keeps_order)
         if config.executor is None:

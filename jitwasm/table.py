@@ -151,13 +151,6 @@ class TableCore(Linked):
             source = (ctypes.c_uint64 * len(words))(*words)
             ctypes.memmove(self.base + 8 * start, source, 8 * len(words))
 
-    def reset(self, fill: int = 0) -> None:
-        """Be as new: of the initial size, with `fill` everywhere."""
-        ctypes.memset(self.base, 0, 8 * self.size)
-        self._block.words[self._size] = minimum = self.declared.limits.minimum
-        if fill:
-            self.write(0, [fill] * minimum)
-
     @property
     def is_held(self) -> bool:
         return self._handle is not None and self._handle() is not None

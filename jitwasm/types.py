@@ -316,11 +316,15 @@ class _Group:
             defined.depth = _depth(defined)
 
 
+def _are_numbers(params: Sequence[ValType], results: Sequence[ValType]) -> bool:
+    return _NUMBERS.issuperset(params) and _NUMBERS.issuperset(results)
+
+
 def func_type(params: Sequence[ValType], results: Sequence[ValType]) -> FuncType:
     """The one `FuncType` object with these parameters and results."""
     params, results = tuple(params), tuple(results)
     # The tuples of a type of numbers are shared with it: they lead to no other type.
-    if _NUMBERS.issuperset(params) and _NUMBERS.issuperset(results):
+    if _are_numbers(params, results):
         key: tuple[object, object] = (params, results)
     else:
         key = array("Q", map(id, params)).tobytes(), array("Q", map(id, results)).tobytes()
@@ -333,9 +337,14 @@ def func_type(params: Sequence[ValType], results: Sequence[ValType]) -> FuncType
 
 def plain_type(comp: FuncType) -> DefType:
     """The defined type of a function type declared alone, as every MVP module does."""
-    if not (_NUMBERS.issuperset(comp.params) and _NUMBERS.issuperset(comp.results)):
-        return intern_group((SubType(comp),))[0]
-    # Most types are of this kind, and modules may have a million: no group, no table.
+    if _are_numbers(comp.params, comp.results):
+        return _intern_plain(comp)
+    return intern_group((SubType(comp),))[0]
+
+
+def _intern_plain(comp: FuncType) -> DefType:
+    """The same of numbers. Most types are of this kind, and modules may have a million: no group,
+    no table."""
     comp = func_type(comp.params, comp.results)
     found = _known_plain_type(comp)
     if found is None:
@@ -372,7 +381,7 @@ def intern_group(group: Sequence[SubType]) -> tuple[DefType, ...]:
     key = tuple(group)
     if len(key) == 1 and _is_plain(key[0]):
         assert isinstance(key[0].comp, FuncType)
-        return (plain_type(key[0].comp),)
+        return (_intern_plain(key[0].comp),)
     found = _groups.get(key)
     if found is None:
         with _intern_lock:
@@ -388,8 +397,7 @@ def _is_plain(sub: SubType) -> bool:
         sub.final
         and sub.supertype is None
         and isinstance(comp, FuncType)
-        and _NUMBERS.issuperset(comp.params)
-        and _NUMBERS.issuperset(comp.results)
+        and _are_numbers(comp.params, comp.results)
     )
 
 

@@ -15,7 +15,7 @@ from jitwasm.diskcache import cache_key, process_cache
 from jitwasm.types import FuncType
 from jitwasm.version import __version__
 
-__all__ = ["SYMBOLS", "adapter_object", "type_at"]
+__all__ = ["SYMBOLS", "adapter_object"]
 
 SYMBOLS = {"thunk": THUNK, "trampoline": TRAMPOLINE}
 """What an adapter is called in its object."""

@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Sequence
 
 from jitwasm.backend import libc
-from jitwasm.backend.libc import PAGE_SIZE
+from jitwasm.backend.memmap import PAGE_SIZE, pages
 from jitwasm.backend.native import native
 
 __all__ = ["MemoryImage", "runs_of"]
@@ -77,7 +77,7 @@ def runs_of(segments: Sequence[tuple[int, bytes]], gap: int = 0) -> list[tuple[i
     """Ranges of whole pages that hold all segments, with at least `gap` bytes between them."""
     runs: list[tuple[int, int]] = []
     for start, end in sorted((offset, offset + len(data)) for offset, data in segments if data):
-        first, last = start // PAGE_SIZE * PAGE_SIZE, -(-end // PAGE_SIZE) * PAGE_SIZE
+        first, last = start // PAGE_SIZE * PAGE_SIZE, pages(end)
         if runs and first <= runs[-1][1] + gap:
             runs[-1] = runs[-1][0], max(runs[-1][1], last)
         else:

@@ -230,23 +230,24 @@ def local_tee(c: Checker, pos: i64, row: None) -> i64:
     return pos
 
 
-def global_get(c: Checker, pos: i64, row: None) -> i64:
+def _global(c: Checker, pos: i64) -> tuple[int, i64]:
     globalidx, pos = u32(c, pos)
-    known = c.declared.globals
-    if globalidx >= len(known):
+    if globalidx >= len(c.declared.globals):
         raise InvalidError(f"unknown global {globalidx}")
-    c.types.append(known[globalidx])
+    return globalidx, pos
+
+
+def global_get(c: Checker, pos: i64, row: None) -> i64:
+    globalidx, pos = _global(c, pos)
+    c.types.append(c.declared.globals[globalidx])
     return pos
 
 
 def global_set(c: Checker, pos: i64, row: None) -> i64:
-    globalidx, pos = u32(c, pos)
-    known = c.declared.globals
-    if globalidx >= len(known):
-        raise InvalidError(f"unknown global {globalidx}")
+    globalidx, pos = _global(c, pos)
     if not c.declared.mutable[globalidx]:
         raise InvalidError("immutable global")
-    c.pop(known[globalidx])
+    c.pop(c.declared.globals[globalidx])
     return pos
 
 
